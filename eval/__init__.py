@@ -1,0 +1,1 @@
+"""The evaluation of xhqa: question sets, measures, runs and reports. Installed as xhqa_eval."""

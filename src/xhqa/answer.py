@@ -1,0 +1,184 @@
+"""Candidate spans → an answer with its citations, or an honest refusal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from xhqa.errors import XhqaError
+from xhqa.script import fold, tidy
+from xhqa.types import Answer, Citation, Document, Hit, Passage, RefusalReason, Span
+
+_MAX_CITATIONS = 5
+_NEAREST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Logistic regression from what reading found to the probability of being right (Platt 1999).
+
+    ``threshold`` is the probability below which the reader refuses by default.
+    """
+
+    bias: float
+    score: float
+    margin: float
+    dense: float
+    lexical: float
+    threshold: float
+
+    def probability(self, spans: Sequence[Span], hits: Sequence[Hit]) -> float:
+        """The probability that ``spans[0]`` is right; 0 without a span."""
+        if not spans:
+            return 0.0
+        score, margin, dense, lexical = features(spans, hits)
+        logit = (
+            self.bias
+            + self.score * score
+            + self.margin * margin
+            + self.dense * dense
+            + self.lexical * lexical
+        )
+        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit))))
+
+
+def features(spans: Sequence[Span], hits: Sequence[Hit]) -> tuple[float, float, float, float]:
+    """Best score, its lead over the next different answer, best cosine, best lexical share."""
+    best = spans[0]
+    rival = next(
+        (s for s in spans[1:] if not _same_place(s, best) and not _same_words(s, best)), None
+    )
+    margin = best.score - rival.score if rival else 0.0
+    return best.score, margin, max(h.dense for h in hits), max(h.lexical for h in hits)
+
+
+# Fitted on the validation halves: `python -m xhqa_eval.calibrate` (docs/quality.md).
+CALIBRATIONS = {
+    "sentence": Calibration(
+        bias=-16.843, score=14.149, margin=29.236, dense=11.746, lexical=1.019, threshold=0.187
+    ),
+}
+
+
+def source_range(span: Span) -> tuple[int, int]:
+    """Where a span stands in ``document.text``."""
+    return span.chunk.view.to_source(span.start, span.end)
+
+
+def _same_place(a: Span, b: Span) -> bool:
+    if a.chunk.document_id != b.chunk.document_id:
+        return False
+    (a_start, a_end), (b_start, b_end) = source_range(a), source_range(b)
+    return a_start < b_end and b_start < a_end
+
+
+def _same_words(a: Span, b: Span) -> bool:
+    return _words(a) == _words(b)
+
+
+def _words(span: Span) -> str:
+    return "".join(
+        char for char in span.chunk.text[span.start : span.end].lower() if char.isalnum()
+    )
+
+
+def places(spans: Sequence[Span]) -> list[Span]:
+    """The best span, then other places that hold the same words, each once."""
+    kept: list[Span] = []
+    for span in spans:
+        same = not kept or _same_words(span, kept[0])
+        if same and not any(_same_place(span, other) for other in kept):
+            kept.append(span)
+    return kept[:_MAX_CITATIONS]
+
+
+def compose(
+    question: str,
+    standalone_question: str,
+    spans: Sequence[Span],
+    hits: Sequence[Hit],
+    confidence: float,
+    threshold: float,
+    document: Callable[[str], Document],
+    timings_ms: dict[str, float],
+) -> Answer:
+    """The answer in its final form; refuses below ``threshold``.
+
+    ``document`` gives the document of an id, whose text the citations quote.
+    """
+    passages = tuple(_passage(hit, document(hit.chunk.document_id)) for hit in hits)
+    if not spans or confidence < threshold:
+        return Answer(
+            question=question,
+            standalone_question=standalone_question,
+            text=None,
+            confidence=confidence,
+            refusal_reason=_reason(spans, confidence, threshold),
+            nearest=passages[:_NEAREST],
+            passages=passages,
+            timings_ms=timings_ms,
+        )
+    citations = tuple(
+        _citation(number, span, document(span.chunk.document_id), confidence)
+        for number, span in enumerate(places(spans), 1)
+    )
+    return Answer(
+        question=question,
+        standalone_question=standalone_question,
+        text=tidy(citations[0].cited_text),
+        confidence=confidence,
+        citations=citations,
+        passages=passages,
+        timings_ms=timings_ms,
+    )
+
+
+def _reason(spans: Sequence[Span], confidence: float, threshold: float) -> RefusalReason:
+    """No evidence: nothing was found, or nothing near enough to come close to the threshold."""
+    return "no_evidence" if not spans or confidence < threshold / 4 else "low_confidence"
+
+
+def _passage(hit: Hit, document: Document) -> Passage:
+    chunk = hit.chunk
+    return Passage(
+        document_id=chunk.document_id,
+        section_path=chunk.section_path,
+        start_char_index=chunk.start,
+        end_char_index=chunk.end,
+        text=document.text[chunk.start : chunk.end],
+        score=hit.score,
+    )
+
+
+def _citation(number: int, span: Span, document: Document, confidence: float) -> Citation:
+    chunk = span.chunk
+    start, end = source_range(span)
+    around = [(a, b) for a, b in chunk.sentences if a < span.end and span.start < b]
+    context_start, context_end = chunk.view.to_source(
+        min([span.start, *(a for a, _ in around)]), max([span.end, *(b for _, b in around)])
+    )
+    cited = document.text[start:end]
+    # Law 1 once more: the quotation is what was read, but for layout.
+    if _bare(cited) != _bare(chunk.text[span.start : span.end]):
+        raise XhqaError(
+            f"the index and the text of {document.id!r} disagree at {start}–{end}: "
+            "run `xhqa index` to rebuild it"
+        )
+    return Citation(
+        index=number,
+        document_id=document.id,
+        document_title=document.title,
+        section_path=chunk.section_path,
+        page=None,
+        cited_text=cited,
+        start_char_index=start,
+        end_char_index=end,
+        context=document.text[context_start:context_end],
+        context_start_char_index=context_start,
+        score=confidence,
+    )
+
+
+def _bare(text: str) -> str:
+    return "".join(char for char in fold(text) if char.isalnum())

@@ -1,0 +1,7 @@
+"""The HTTP API: questions, documents, health, metrics, and the page at ``/``."""
+
+from xhqa.api.app import Service, create_app
+from xhqa.api.models import AskResponse
+from xhqa.api.page import quiet_gradio
+
+__all__ = ["AskResponse", "Service", "create_app", "quiet_gradio"]

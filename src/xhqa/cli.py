@@ -1,0 +1,253 @@
+"""The console script ``xhqa``: index, ask, serve, eval, doctor."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xhqa import __version__
+from xhqa.errors import XhqaError
+
+if TYPE_CHECKING:
+    from xhqa.config import Settings
+    from xhqa.encode import Encoder
+    from xhqa.types import Answer
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 on success, 1 on failure, 2 on bad usage."""
+    arguments = _parser().parse_args(argv)
+    # No model is ever fetched behind the user's back; a hub name in XHQA_ENCODER asks for it.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        run: Callable[[argparse.Namespace], int] = arguments.run
+        return run(arguments)
+    except KeyboardInterrupt:
+        print("xhqa: interrupted", file=sys.stderr)
+        return 1
+    except (XhqaError, OSError) as error:
+        if arguments.debug:
+            raise
+        print(f"xhqa: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="xhqa", description="Ask documents a question, get their own words with their place."
+    )
+    parser.add_argument("--version", action="version", version=f"xhqa {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    indexed = argparse.ArgumentParser(add_help=False, parents=[common])
+    indexed.add_argument("--index-dir", type=Path, metavar="DIR", help="folder of the index")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    index = commands.add_parser("index", parents=[indexed], help="(re)build the index from files")
+    index.add_argument(
+        "paths", nargs="*", type=Path, metavar="PATH", help="files or folders (default: corpus)"
+    )
+    index.set_defaults(run=_index)
+
+    ask = commands.add_parser("ask", parents=[indexed], help="ask one question")
+    ask.add_argument("question")
+    ask.add_argument("--json", action="store_true", help="print the response of POST /ask")
+    ask.set_defaults(run=_ask)
+
+    serve = commands.add_parser("serve", parents=[indexed], help="the API and the chat page")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=_port, default=8000)
+    serve.set_defaults(run=_serve)
+
+    evaluate = commands.add_parser("eval", parents=[indexed], help="measure answer accuracy")
+    source = evaluate.add_mutually_exclusive_group()
+    source.add_argument("--questions", type=Path, metavar="FILE", help="a set of one's own (JSONL)")
+    source.add_argument("--squad", type=Path, metavar="FILE", help="a SQuAD-style file")
+    evaluate.add_argument(
+        "--questions-from", type=Path, metavar="FILE2", help="take the questions from this file"
+    )
+    evaluate.add_argument("--mode", choices=("reader", "open"), default="open")
+    evaluate.add_argument("--limit", type=_positive, metavar="N", help="only the first N questions")
+    evaluate.add_argument("--out", type=Path, metavar="DIR", help="where the report goes")
+    evaluate.set_defaults(run=_eval)
+
+    doctor = commands.add_parser("doctor", parents=[indexed], help="say what is in use and wrong")
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"{value} is not a port (0 to 65535)")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return value
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    from xhqa.config import load_settings
+
+    settings = load_settings()
+    if arguments.index_dir is not None:
+        settings = settings.model_copy(update={"index_dir": arguments.index_dir})
+    return settings
+
+
+def _notify(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def _index(arguments: argparse.Namespace) -> int:
+    from xhqa.pipeline import encoder_of
+
+    settings = _settings(arguments)
+    return _build(arguments.paths or [Path("corpus")], settings, encoder_of(settings, _notify))
+
+
+def _build(paths: Sequence[Path], settings: Settings, encoder: Encoder) -> int:
+    from tqdm import tqdm
+
+    from xhqa.pipeline import build_index
+
+    bar = tqdm(unit="", file=sys.stderr, leave=False)
+
+    def progress(stage: str, done: int, total: int) -> None:
+        bar.set_description(stage)
+        bar.total = total
+        bar.n = done
+        bar.refresh()
+
+    try:
+        index, refused = build_index(paths, encoder, settings, progress)
+    finally:
+        bar.close()
+    for message in refused:
+        _notify(f"left out: {message}")
+    documents = index.manifest["documents"]
+    _notify(f"{settings.index_dir}: {documents} documents, {len(index)} passages")
+    return 1 if refused else 0
+
+
+def _ask(arguments: argparse.Namespace) -> int:
+    from xhqa.pipeline import Pipeline
+
+    answer = Pipeline.open(settings=_settings(arguments)).ask(arguments.question)
+    if arguments.json:
+        from xhqa.api.models import AskResponse
+
+        print(AskResponse.of(answer).model_dump_json())
+    else:
+        print(describe(answer))
+    return 0
+
+
+def describe(answer: Answer) -> str:
+    """The answer as a person reads it in a terminal."""
+    if answer.text is None:
+        lines = [
+            f"The documents do not answer this ({answer.refusal_reason}, best candidate "
+            f"{answer.confidence:.0%})."
+        ]
+        if answer.nearest:
+            lines.append("Nearest, but not an answer:")
+        for passage in answer.nearest:
+            place = " › ".join((passage.document_id, *passage.section_path))
+            text = " ".join(passage.text.split())
+            shown = text if len(text) <= 80 else text[:80] + "…"
+            lines.append(f"  {place} [{passage.start_char_index}:{passage.end_char_index}] {shown}")
+        return "\n".join(lines)
+    lines = [answer.text, ""]
+    for citation in answer.citations:
+        place = " › ".join(
+            (citation.document_title or citation.document_id, *citation.section_path)
+        )
+        lines.append(
+            f"[{citation.index}] {place} "
+            f"[{citation.start_char_index}:{citation.end_char_index}] "
+            f"in {citation.document_id}, confidence {citation.score:.0%}"
+        )
+        if citation.context != citation.cited_text:
+            lines.append(f"    {' '.join(citation.context.split())}")
+    if answer.standalone_question != answer.question:
+        lines.append(f"understood as: {answer.standalone_question}")
+    return "\n".join(lines)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    import uvicorn
+
+    from xhqa.api import create_app, quiet_gradio
+    from xhqa.index import exists
+    from xhqa.pipeline import Pipeline, encoder_of
+
+    settings = _settings(arguments)
+    encoder = encoder_of(settings, _notify)
+    if not exists(settings.index_dir):
+        _notify(f"no index in {settings.index_dir} yet: building it from corpus/")
+        _build([Path("corpus")], settings, encoder)
+    pipeline = Pipeline.open(settings=settings, encoder=encoder)
+    quiet_gradio()
+    import xhqa_ui
+
+    app = create_app(
+        pipeline,
+        settings=settings,
+        page=lambda: xhqa_ui.build_page(pipeline),
+        page_options=xhqa_ui.mount_options(),
+    )
+    host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+    _notify(f"xhqa is at http://{host}:{arguments.port}/ (API documentation at /docs)")
+    # The page holds streams open, which a shutdown must not wait for.
+    uvicorn.run(
+        app,
+        host=arguments.host,
+        port=arguments.port,
+        log_level="warning",
+        timeout_graceful_shutdown=3,
+    )
+    return 0
+
+
+def _eval(arguments: argparse.Namespace) -> int:
+    from xhqa_eval.command import run_fixed, run_squad
+
+    settings = _settings(arguments)
+    if arguments.squad is None:
+        for option in ("questions_from", "limit"):
+            if getattr(arguments, option) is not None:
+                _parser().error(f"--{option.replace('_', '-')} goes with --squad")
+        report = run_fixed(arguments.questions, settings, arguments.out, _notify)
+    else:
+        report = run_squad(
+            arguments.squad,
+            arguments.questions_from,
+            arguments.mode,
+            arguments.limit,
+            settings,
+            arguments.out,
+            _notify,
+        )
+    print(report)
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from xhqa.doctor import diagnose
+
+    report, healthy = diagnose(_settings(arguments))
+    print(report)
+    return 0 if healthy else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""All settings, read from ``XHQA_*`` environment variables here and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from xhqa.errors import InputError
+
+
+class Settings(BaseSettings):
+    """Immutable settings; every field is documented in the README's table."""
+
+    model_config = SettingsConfigDict(env_prefix="XHQA_", frozen=True, extra="ignore")
+
+    index_dir: Path = Field(Path("index"), description="Folder of the index.")
+    cache_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_cache_dir("xhqa")),
+        description="Folder for converted models (about 500 MB).",
+    )
+    encoder: str = Field(
+        "bundled",
+        description="`bundled`, or a sentence-transformers model: a hub name or a folder.",
+    )
+    reader: Literal["sentence"] = Field(
+        "sentence", description="What picks the answer out of the passages."
+    )
+    min_confidence: float | None = Field(
+        None,
+        ge=0.0,
+        le=1.0,
+        description="Answers below this probability are refused; unset: the reader's own default.",
+    )
+    threads: int = Field(
+        0, ge=0, description="CPU threads of the models; 0 lets the libraries choose."
+    )
+    max_upload_mb: float = Field(
+        20.0, gt=0, description="Largest document that `POST /documents` takes, in megabytes."
+    )
+
+
+def load_settings() -> Settings:
+    """The settings of this process; InputError names a variable that does not parse."""
+    try:
+        return Settings()  # type: ignore[call-arg]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "XHQA_" + str(first["loc"][0]).upper()
+        raise InputError(f"{name}: {first['msg']} (got {first['input']!r})") from error

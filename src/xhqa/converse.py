@@ -1,0 +1,200 @@
+"""Question + history → readings of the question with what it leaves out filled in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from xhqa.script import fold, has_han, tagged
+from xhqa.types import Turn
+
+_MARKS = "?？。！!，, "
+_ASKING = re.compile(
+    r"请问|为什么|为何|什么时候|什么样|什么|怎么样|怎么|怎样|如何|多少|多[大长高久]"
+    r"|哪一?[年月日天个些里儿家位所座项条两]?|何[时地]|第?几[个家年月日台款户人]?|谁|吗|呢|吧"
+)
+_ELLIPSIS = re.compile(r"(?:那么?|还有|至于|而|然后)?[，,\s]*(?P<topic>.{1,30}?)\s*呢\s*[?？]?$")
+_OPENING = re.compile(r"(?:那么?(?![里儿边个些])|还有|然后)[，,\s]*(?=.)")
+_PERSON = re.compile(r"他们|她们|他(?![日们])|她(?!们)")
+_THING = re.compile(r"它们|它|那里|那儿|这里|这儿")
+_POINTING = re.compile(r"^(?:这|那|其|该|此|上述|前者|后者|里面)")
+_NAME_FLAGS = frozenset({"nr", "nrt", "nrfg", "ns", "nt", "nz", "eng", "j"})
+_NOUN_FLAGS = ("n", "t", "s", "j", "l", "i", "eng", "vn", "an", "f", "x")
+_COUNTERS = frozenset("个家座台户款项所名位条种层张届部件")
+_MEASURE = re.compile(r"[\d一二三四五六七八九十百千万亿余多约近超过两.,%\s]+\S{0,4}")
+# A question that names nothing and has no more noun characters than this leans on the last one.
+_BARE_NOUN_CHARACTERS = 4
+_BARE_LENGTH = 14
+
+_ENGLISH_ELLIPSIS = re.compile(
+    r"(?:and|but|so|or|(?:and )?what about|(?:and )?how about)\b[\s,]*(?P<topic>.+?)[\s?]*$",
+    re.IGNORECASE,
+)
+_ENGLISH_PRONOUN = re.compile(
+    r"\b(?:it|its|they|them|their|he|him|his|she|her)\b|(?<!are )(?<!is )\bthere\b", re.IGNORECASE
+)
+_ENGLISH_POINTING = re.compile(r"^(?:this|that|these|those)\b", re.IGNORECASE)
+_ENGLISH_ASKING = re.compile(
+    r"\b(?:what|who|whom|whose|which|when|where|why|how (?:many|much|long|old|big|large)|how)\b",
+    re.IGNORECASE,
+)
+_ENGLISH_AUXILIARY = re.compile(r"\b(?:is|are|was|were|does|do|did|has|have|had)\b", re.IGNORECASE)
+# A pronoun later than this many words usually stands for something in its own question.
+_PRONOUN_REACH = 5
+_BARE_ENGLISH_WORDS = 4
+
+
+def readings(question: str, history: Sequence[Turn]) -> tuple[str, ...]:
+    """Standalone readings of ``question`` after ``history`` (oldest first), most likely first.
+
+    Empty where the question stands alone. It may be generous: whoever asks them also asks the
+    question as it stands and keeps the best supported.
+    """
+    if not history:
+        return ()
+    question = question.strip()
+    before = standalone(history[-1].question, history[:-1])
+    find = _chinese if has_han(question) else _english
+    found = dict.fromkeys(find(question, before, history))
+    return tuple(reading for reading in found if reading != question)
+
+
+def standalone(question: str, history: Sequence[Turn]) -> str:
+    """The most likely reading; ``question`` itself where it stands alone."""
+    return next(iter(readings(question, history)), question.strip())
+
+
+def _chinese(question: str, before: str, history: Sequence[Turn]) -> list[str]:
+    folded = fold(question)
+    ellipsis = _ELLIPSIS.match(folded)
+    if ellipsis and not _ASKING.search(ellipsis["topic"]):
+        topic = question[slice(*ellipsis.span("topic"))]
+        return [_swap_topic(before, topic), f"{_topic(before)}，{topic}"]
+    opening = _OPENING.match(folded)
+    rest = question[opening.end() :] if opening else question
+    for pattern in (_PERSON, _THING):
+        if pronoun := pattern.search(fold(rest)):
+            stand_in = _antecedent(history, before, pattern)
+            replaced = rest[: pronoun.start()] + stand_in + rest[pronoun.end() :]
+            return [replaced, f"{_topic(before)}，{rest}"]
+    if opening or _POINTING.match(folded) or _is_bare(folded):
+        return [f"{_topic(before)}，{rest}", f"{_first_name(before)}，{rest}"]
+    return []
+
+
+def _is_bare(question: str) -> bool:
+    if len(question) > _BARE_LENGTH or re.search(r"[\"“”「」《》]", question):
+        return False
+    words = [(word, flag) for word, flag in tagged(question) if not _ASKING.fullmatch(word)]
+    if any(flag in _NAME_FLAGS for _, flag in words):
+        return False
+    nouns = [word for word, flag in words if flag[0] in "nsil" or flag in ("vn", "an")]
+    return sum(map(len, nouns)) <= _BARE_NOUN_CHARACTERS
+
+
+def _antecedent(history: Sequence[Turn], before: str, pronoun: re.Pattern[str]) -> str:
+    """What a pronoun stands for: the last answer that is a name (for persons: to a question that
+    asked who), else what the last question is about."""
+    for turn in reversed(history):
+        asked = fold(turn.question)
+        if pronoun is _PERSON:
+            wanted = re.search(r"谁|哪位|哪个人|什么人|who", asked, re.IGNORECASE)
+        else:
+            wanted = re.search(
+                r"谁|哪[^年月日天]|什么(?!时候)|who|which|where", asked, re.IGNORECASE
+            )
+        if (
+            wanted
+            and turn.answer
+            and len(turn.answer) <= 24
+            and not _MEASURE.fullmatch(turn.answer)
+        ):
+            return turn.answer
+        if not pronoun.search(asked):
+            break
+    return _first_name(before)
+
+
+def _first_name(before: str) -> str:
+    """The first noun phrase of a question: mostly what it is about."""
+    if not has_han(before):
+        return _english_topic(before)
+    phrases = [before[a:b] for a, b in _noun_runs(before)]
+    return next((phrase for phrase in phrases if len(phrase) > 1), _topic(before))
+
+
+def _topic(before: str) -> str:
+    """The last question less its asking words."""
+    if not has_han(before):
+        return _english_topic(before)
+    spans = [match.span() for match in _ASKING.finditer(fold(before))]
+    topic, at = "", 0
+    for start, end in spans:
+        topic += before[at:start]
+        at = end
+    topic = (topic + before[at:]).strip(_MARKS)
+    return re.sub(r"(?:是|有|在|为|叫|达|了|由)+$", "", topic).strip("的" + _MARKS) or before
+
+
+def _swap_topic(before: str, topic: str) -> str:
+    """``before`` with the noun phrase most like ``topic``, or else its first, replaced by it."""
+    if not has_han(before):
+        return f"{topic}：{before}"
+    runs = [run for run in _noun_runs(before) if run[1] - run[0] > 1]
+    if not runs:
+        return f"{topic}，{before}"
+    start, end = max(runs, key=lambda run: _likeness(fold(before[slice(*run)]), fold(topic)))
+    # 多少家企业: 家 counts, it does not name.
+    if fold(before[:start]).endswith(("多少", "几")) and before[start] in _COUNTERS:
+        start += 1
+    return before[:start] + topic + before[end:]
+
+
+def _noun_runs(text: str) -> list[tuple[int, int]]:
+    runs: list[tuple[int, int]] = []
+    at = 0
+    for word, flag in tagged(fold(text)):
+        end = at + len(word)
+        noun = flag.startswith(_NOUN_FLAGS) or (flag == "m" and word[0].isdigit())
+        noun = noun and not _ASKING.fullmatch(word)
+        if noun and word.isalnum():
+            if runs and runs[-1][1] == at:
+                runs[-1] = (runs[-1][0], end)
+            else:
+                runs.append((at, end))
+        at = end
+    return runs
+
+
+def _likeness(phrase: str, topic: str) -> float:
+    """How much two phrases look like one kind of thing: last character, shared characters, both
+    with a number."""
+    score = 2.0 if phrase[-1] == topic[-1] else 0.0
+    score += len(set(phrase) & set(topic)) / len(set(phrase) | set(topic))
+    if any(c.isdigit() for c in phrase) and any(c.isdigit() for c in topic):
+        score += 1.0
+    return score
+
+
+def _english(question: str, before: str, history: Sequence[Turn]) -> list[str]:
+    ellipsis = _ENGLISH_ELLIPSIS.match(question)
+    rest = ellipsis["topic"] + "?" if ellipsis else question
+    pronoun = _ENGLISH_PRONOUN.search(rest)
+    if pronoun and len(rest[: pronoun.start()].split()) <= _PRONOUN_REACH:
+        person = pronoun.group().lower() in ("he", "him", "his", "she", "her")
+        stand_in = _antecedent(history, before, _PERSON if person else _THING)
+        if pronoun.group().lower() in ("its", "their", "his", "her"):
+            stand_in += "'s"
+        replaced = rest[: pronoun.start()] + stand_in + rest[pronoun.end() :]
+        return [replaced, f"{_topic(before)}: {rest}"]
+    if ellipsis and not _ENGLISH_ASKING.match(rest):
+        return [f"{rest.rstrip('?')}: {before}", f"{_topic(before)}: {rest}"]
+    bare = len(re.findall(r"\w+", question)) <= _BARE_ENGLISH_WORDS
+    if ellipsis or bare or _ENGLISH_POINTING.match(question):
+        return [f"{_topic(before)}: {rest}"]
+    return []
+
+
+def _english_topic(before: str) -> str:
+    topic = _ENGLISH_AUXILIARY.sub(" ", _ENGLISH_ASKING.sub(" ", before))
+    return " ".join(topic.replace("?", " ").split()) or before

@@ -1,0 +1,102 @@
+"""The lexical side: jieba tokens and BM25 (bm25s), scaled to the share of a query's words."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xhqa.script import fold, segmenter
+
+_WORD = re.compile(r"\w", re.UNICODE)
+
+# Words that ask rather than name: they say nothing about which passage answers.
+_ASKING = frozenset(
+    re.findall(
+        r"\S+",
+        """
+        的 了 是 在 有 和 与 吗 呢 啊 吧 什么 哪 哪些 哪里 哪个 哪一 哪一个 哪儿 谁 多少 几 几个
+        怎么 怎样 如何 为 为什么 何 何时 何地 是否 请问 被 把 之 其
+        the a an of in on at to for by with and or is are was were be been do does did what which
+        who whom whose when where why how many much has have had it its that this there
+        """,
+    )
+)
+
+
+def tokenize(text: str) -> list[str]:
+    """Search-mode jieba tokens, folded and lower-cased; punctuation left out."""
+    words = segmenter().lcut_for_search(fold(text).lower())
+    return [word for word in words if _WORD.match(word)]
+
+
+def query_tokens(text: str) -> list[str]:
+    """The distinct tokens of a question that name something; all of them where none does."""
+    tokens = list(dict.fromkeys(tokenize(text)))
+    return [token for token in tokens if token not in _ASKING] or tokens
+
+
+class LexicalIndex:
+    """BM25 over token lists, one a passage."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self._vocabulary: dict[str, int] = engine.vocab_dict
+        self._count = int(engine.scores["num_docs"])
+        self._frequencies = np.diff(engine.scores["indptr"])
+
+    @classmethod
+    def build(cls, tokens: Sequence[Sequence[str]]) -> LexicalIndex:
+        """Index token lists; a corpus without any token is given one that nothing matches."""
+        import bm25s
+
+        engine = bm25s.BM25(method="lucene", k1=1.2, b=0.75)
+        corpus = [list(row) for row in tokens]
+        if not any(corpus):
+            corpus = [["\0"] for _ in corpus] or [["\0"]]
+        engine.index(corpus, show_progress=False)
+        return cls(engine)
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._engine.save(folder, show_progress=False)
+
+    @classmethod
+    def load(cls, folder: Path) -> LexicalIndex:
+        import bm25s
+
+        return cls(bm25s.BM25.load(folder, show_progress=False))
+
+    def idf(self, token: str) -> float:
+        """Inverse document frequency as in Lucene: ln(1 + (N - df + 0.5) / (df + 0.5))."""
+        number = self._vocabulary.get(token)
+        frequency = 0 if number is None else int(self._frequencies[number])
+        return math.log1p((self._count - frequency + 0.5) / (frequency + 0.5))
+
+    def shares(self, tokens: Sequence[str]) -> npt.NDArray[np.float32]:
+        """For every passage its BM25 score over the most that these tokens could give.
+
+        float32[n] in [0, 1]. Words that no passage holds count towards the most, so a question in
+        another language gets shares near 0 instead of a ranking by its few chance matches.
+        """
+        most = sum(self.idf(token) for token in tokens)
+        known = [token for token in tokens if token in self._vocabulary]
+        if not known or most <= 0:
+            return np.zeros(self._count, np.float32)
+        scores: npt.NDArray[np.float32] = self._engine.get_scores(known)
+        return (scores / most).astype(np.float32)
+
+    def overlap(self, question: str, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """The idf-weighted share float32[n] of the question's words that each text holds."""
+        tokens = query_tokens(question)
+        weights = np.array([self.idf(token) for token in tokens], np.float32)
+        if not tokens or weights.sum() <= 0:
+            return np.zeros(len(texts), np.float32)
+        held = np.array([[t in words for t in tokens] for words in map(set, map(tokenize, texts))])
+        shares: npt.NDArray[np.float32] = held.reshape(len(texts), -1) @ weights / weights.sum()
+        return shares

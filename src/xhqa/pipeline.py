@@ -1,0 +1,259 @@
+"""The stages put together: open an index, ask it, change it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from xhqa import index as indexes
+from xhqa.answer import CALIBRATIONS, compose
+from xhqa.config import Settings, load_settings
+from xhqa.converse import readings
+from xhqa.encode import Encoder, Vectors, open_encoder
+from xhqa.errors import InputError, NotFoundError
+from xhqa.index import Entry, Index, Progress
+from xhqa.load import files, load
+from xhqa.read import Reader, SentenceReader
+from xhqa.retrieve import centred, retrieve
+from xhqa.types import Answer, Document, DocumentInfo, Hit, Span, Turn
+
+_VECTOR_CACHE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What one question is answered with, from its start to its end."""
+
+    index: Index
+    reader: Reader
+
+
+class Pipeline:
+    """Answers questions from an index. Safe to use from several threads."""
+
+    def __init__(self, index: Index, encoder: Encoder, settings: Settings) -> None:
+        self._encoder = encoder
+        self._settings = settings
+        self._index_dir = settings.index_dir
+        self._vectors: OrderedDict[tuple[str, str], Vectors] = OrderedDict()
+        self._vectors_lock = threading.Lock()
+        self._changing = threading.Lock()
+        self._state = self._state_of(index)
+
+    @classmethod
+    def open(
+        cls,
+        index_dir: str | Path | None = None,
+        settings: Settings | None = None,
+        encoder: Encoder | None = None,
+    ) -> Pipeline:
+        """Open the index in ``index_dir`` (``XHQA_INDEX_DIR`` unless given); ``encoder`` saves
+        loading it once more.
+
+        Raises NotFoundError without an index, IndexDamagedError, ModelError.
+        """
+        settings = settings or load_settings()
+        if index_dir is not None:
+            settings = settings.model_copy(update={"index_dir": Path(index_dir)})
+        if not indexes.exists(settings.index_dir):
+            raise NotFoundError(
+                f"there is no index in {settings.index_dir}: run `xhqa index`, or set "
+                "XHQA_INDEX_DIR"
+            )
+        encoder = encoder or encoder_of(settings)
+        return cls(indexes.open_index(settings.index_dir, encoder), encoder, settings)
+
+    @property
+    def ready(self) -> bool:
+        return True
+
+    def ask(
+        self,
+        question: str,
+        history: Sequence[Turn] = (),
+        top_k: int = 5,
+        document_ids: Sequence[str] | None = None,
+    ) -> Answer:
+        """Answer from the ``top_k`` best passages; raises InputError for an empty question or an
+        unknown document id."""
+        began = time.perf_counter()
+        state, among = self._scope(document_ids)
+        question = _checked(question)
+        spent = {"retrieve": 0.0, "read": 0.0}
+        calibration = CALIBRATIONS[state.reader.name]
+        best: tuple[float, str, list[Hit], list[Span]] | None = None
+        for reading in (*readings(question, history), question):
+            started = time.perf_counter()
+            hits = self._retrieve(state, reading, top_k, among)
+            retrieved = time.perf_counter()
+            spans = state.reader.read(reading, hits)
+            spent["retrieve"] += (retrieved - started) * 1000
+            spent["read"] += (time.perf_counter() - retrieved) * 1000
+            confidence = calibration.probability(spans, hits)
+            if best is None or confidence > best[0]:
+                best = confidence, reading, hits, spans
+        assert best is not None
+        confidence, reading, hits, spans = best
+        threshold = self._settings.min_confidence
+        answer = compose(
+            question,
+            reading,
+            spans,
+            hits,
+            confidence,
+            calibration.threshold if threshold is None else threshold,
+            state.index.document,
+            spent | {"total": (time.perf_counter() - began) * 1000},
+        )
+        return answer if len(state.index) else replace(answer, refusal_reason="empty_index")
+
+    def search(
+        self,
+        question: str,
+        history: Sequence[Turn] = (),
+        top_k: int = 10,
+        document_ids: Sequence[str] | None = None,
+    ) -> tuple[Hit, ...]:
+        """The best passages for the most likely reading, without reading them."""
+        state, among = self._scope(document_ids)
+        question = _checked(question)
+        reading = next(iter(readings(question, history)), question)
+        return tuple(self._retrieve(state, reading, top_k, among))
+
+    def candidates(self, question: str, top_k: int = 5) -> tuple[list[Hit], list[Span]]:
+        """What retrieval and reading find, before anything is decided: for calibration."""
+        state = self._state
+        hits = self._retrieve(state, _checked(question), top_k, None)
+        return hits, state.reader.read(question, hits)
+
+    def documents(self) -> tuple[DocumentInfo, ...]:
+        return self._state.index.documents()
+
+    def document(self, document_id: str) -> Document:
+        """Raises NotFoundError where there is none."""
+        return self._state.index.document(document_id)
+
+    def info(self, document_id: str) -> DocumentInfo:
+        """Raises NotFoundError where there is none."""
+        for info in self.documents():
+            if info.id == document_id:
+                return info
+        raise NotFoundError(f"there is no document {document_id!r}: see GET /documents")
+
+    def add(self, name: str, data: bytes) -> DocumentInfo:
+        """Index one uploaded file; one of the same id is replaced. Raises InputError, BusyError."""
+        document = load(data, name)
+        self._change(
+            lambda entries: [
+                *(entry for entry in entries if entry.document.id != document.id),
+                Entry(document, uploaded=True),
+            ]
+        )
+        return self.info(document.id)
+
+    def remove(self, document_id: str) -> None:
+        """Raises NotFoundError where there is none, BusyError."""
+        self.document(document_id)
+        self._change(lambda entries: [e for e in entries if e.document.id != document_id])
+
+    def _change(self, change: Callable[[list[Entry]], list[Entry]]) -> None:
+        with self._changing:
+            self._state = self._state_of(indexes.build(self._index_dir, change, self._encoder))
+
+    def _state_of(self, index: Index) -> _State:
+        def similarity(question: str, texts: Sequence[str]) -> Vectors:
+            return np.stack(self._embed("passage", texts)) @ self._question_vector(index, question)
+
+        return _State(index, SentenceReader(similarity, index.lexical.overlap))
+
+    def _scope(self, document_ids: Sequence[str] | None) -> tuple[_State, list[int] | None]:
+        state = self._state
+        if document_ids is None:
+            return state, None
+        for document_id in document_ids:
+            try:
+                state.index.document(document_id)
+            except NotFoundError as error:
+                raise InputError(f"document_ids: {error}") from error
+        return state, state.index.positions(document_ids)
+
+    def _retrieve(
+        self, state: _State, question: str, top_k: int, among: Sequence[int] | None
+    ) -> list[Hit]:
+        vector = self._question_vector(state.index, question)
+        return retrieve(state.index, question, vector, top_k, among)
+
+    def _question_vector(self, index: Index, question: str) -> Vectors:
+        (vector,) = self._embed("query", [question])
+        return centred(index, question, vector)
+
+    def _embed(self, kind: str, texts: Sequence[str]) -> list[Vectors]:
+        """Vectors of texts, each embedded once while it stays among the last ones used."""
+        with self._vectors_lock:
+            known = {t: v for t in texts if (v := self._vectors.get((kind, t))) is not None}
+        fresh = [text for text in dict.fromkeys(texts) if text not in known]
+        if fresh:
+            encode = (
+                self._encoder.encode_queries if kind == "query" else self._encoder.encode_passages
+            )
+            known |= dict(zip(fresh, encode(fresh), strict=True))
+        with self._vectors_lock:
+            for text in texts:
+                self._vectors[kind, text] = known[text]
+                self._vectors.move_to_end((kind, text))
+            while len(self._vectors) > _VECTOR_CACHE:
+                self._vectors.popitem(last=False)
+        return [known[text] for text in texts]
+
+
+def _checked(question: str) -> str:
+    question = question.strip()
+    if not question:
+        raise InputError("the question is empty: ask something")
+    return question
+
+
+def encoder_of(settings: Settings, notify: Callable[[str], None] = lambda message: None) -> Encoder:
+    """The encoder the settings name, on the number of threads they name."""
+    encoder = open_encoder(settings.encoder, settings.cache_dir, notify)
+    if settings.threads:
+        import torch
+
+        torch.set_num_threads(settings.threads)
+    return encoder
+
+
+def build_index(
+    paths: Sequence[Path],
+    encoder: Encoder,
+    settings: Settings,
+    progress: Progress = lambda stage, done, total: None,
+) -> tuple[Index, list[str]]:
+    """Make the index hold the files under ``paths`` and what was uploaded.
+
+    Returns the index and the messages of the files that were refused. Raises InputError where a
+    path does not exist or no file could be read.
+    """
+    documents: list[Document] = []
+    refused: list[str] = []
+    for path, source_name in files(list(paths)):
+        try:
+            documents.append(load(path.read_bytes(), source_name))
+        except InputError as error:
+            refused.append(str(error))
+    if not documents:
+        names = ", ".join(map(str, paths))
+        raise InputError("; ".join(refused) or f"no .txt or .md file in {names}")
+    ids = {document.id for document in documents}
+
+    def change(entries: list[Entry]) -> list[Entry]:
+        kept = [e for e in entries if e.uploaded and e.document.id not in ids]
+        return [*map(Entry, documents), *kept]
+
+    return indexes.build(settings.index_dir, change, encoder, progress), refused

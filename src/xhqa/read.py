@@ -1,0 +1,101 @@
+"""Passages → candidate answers: the ``Reader`` protocol and the light sentence reader."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from xhqa.script import fold
+from xhqa.types import Chunk, Hit, Span
+
+Similarity = Callable[[str, Sequence[str]], npt.NDArray[np.float32]]
+Overlap = Callable[[str, Sequence[str]], npt.NDArray[np.float32]]
+
+
+class Reader(Protocol):
+    """``name`` tells which calibration belongs to its scores."""
+
+    name: str
+
+    def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
+        """Candidate answers from all passages, best first; at most a few a passage."""
+
+
+class SentenceReader:
+    """Returns whole sentences: those nearest to the question in meaning and in words.
+
+    score = similarity + ``overlap_weight`` · share of the question's words + ``passage_weight`` ·
+    score of the passage + ``kind_weight`` where the question asks for a number or a time and the
+    sentence has one. The similarity is the mean of that of the sentence and that of the sentence
+    with the one before it, since many sentences name their subject only there.
+    """
+
+    name = "sentence"
+
+    def __init__(
+        self,
+        similarity: Similarity,
+        overlap: Overlap,
+        overlap_weight: float = 0.1,
+        passage_weight: float = 0.3,
+        kind_weight: float = 0.04,
+    ) -> None:
+        """``similarity`` gives float32[n] for a question and n texts, ``overlap`` the weighted
+        share float32[n] of the question's words that each text holds."""
+        self._similarity = similarity
+        self._overlap = overlap
+        self._overlap_weight = overlap_weight
+        self._passage_weight = passage_weight
+        self._kind_weight = kind_weight
+
+    def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
+        places = [
+            (hit, max(0, number - 1), number)
+            for hit in hits
+            for number in range(len(hit.chunk.sentences))
+        ]
+        if not places:
+            return []
+        alone = [_between(hit.chunk, n, n) for hit, _, n in places]
+        joined = [_between(hit.chunk, m, n) for hit, m, n in places]
+        scores = (
+            0.5 * (self._similarity(question, alone) + self._similarity(question, joined))
+            + self._overlap_weight * self._overlap(question, alone)
+            + self._passage_weight * np.array([hit.score for hit, _, _ in places])
+            + self._kind_weight * np.array([holds_kind(question, text) for text in alone])
+        )
+        spans = [
+            Span(hit.chunk, *hit.chunk.sentences[n], float(score))
+            for (hit, _, n), score in zip(places, scores, strict=True)
+        ]
+        return sorted(spans, key=lambda span: -span.score)
+
+
+def _between(chunk: Chunk, first: int, last: int) -> str:
+    return chunk.text[chunk.sentences[first][0] : chunk.sentences[last][1]]
+
+
+_ASKS_TIME = re.compile(
+    r"哪一?[年天月]|何时|什么时[候间]|几[月号日]|when\b|(?:what|which) (?:year|month|date|day)",
+    re.I,
+)
+_ASKS_NUMBER = re.compile(
+    r"多少|第?几[个家年台款户人座条号层名]|多[大长高久远重]|比例|百分|面积|占比|"
+    r"how (?:many|much|big|large|long|old|tall|far)|"
+    r"(?:what|which) (?:share|percent|number|proportion)",
+    re.I,
+)
+_TIME = re.compile(r"\d\s*[年月日号]|[一二三四五六七八九十]+[年月日]|\b(?:1\d|20)\d\d\b|年代|世纪")
+_NUMBER = re.compile(r"\d|[一二三四五六七八九十百千万亿两]+[余多]?[个家年月日台款户人座条层名倍平]")
+
+
+def holds_kind(question: str, text: str) -> bool:
+    """Whether the question asks for a time or a number and ``text`` has one."""
+    question = fold(question)
+    if _ASKS_TIME.search(question):
+        return bool(_TIME.search(text))
+    return bool(_ASKS_NUMBER.search(question) and _NUMBER.search(text))

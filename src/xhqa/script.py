@@ -1,0 +1,118 @@
+"""What characters are: Han, white space, full-width; Traditional folded to Simplified."""
+
+from __future__ import annotations
+
+import logging
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import jieba
+
+HAN = r"\u2e80-\u2fdf\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+CJK_PUNCTUATION = (
+    r"\u3001-\u3004\u3006\u3008-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff65"
+    r"\u2014\u2018\u2019\u201c\u201d\u2026"
+)
+KANA_HANGUL = r"\u3040-\u30ff\u31f0-\u31ff\u1100-\u11ff\uac00-\ud7af"
+
+SENTENCE_END = "。！？!?…；;"
+CLOSERS = "”’」』）)】》〉\"'］]"
+
+_WIDE = re.compile(f"[{HAN}{CJK_PUNCTUATION}{KANA_HANGUL}]")
+_HAN = re.compile(f"[{HAN}]")
+
+
+def is_han(char: str) -> bool:
+    return bool(_HAN.match(char))
+
+
+def is_wide(char: str) -> bool:
+    """Whether ``char`` belongs to a script written without spaces: Han, kana, hangul, CJK marks."""
+    return bool(_WIDE.match(char))
+
+
+def has_han(text: str) -> bool:
+    return bool(_HAN.search(text))
+
+
+@lru_cache(maxsize=65536)
+def fold_char(char: str) -> str:
+    """Full-width letters, digits and signs to ASCII, Traditional to Simplified: one for one."""
+    code = ord(char)
+    if code < 0x80:
+        return char
+    if code == 0x3000:
+        return " "
+    if 0xFF10 <= code <= 0xFF19 or 0xFF21 <= code <= 0xFF3A or 0xFF41 <= code <= 0xFF5A:
+        return chr(code - 0xFEE0)
+    if char in "％．／＋－＄＆＃＠":
+        return chr(code - 0xFEE0)
+    if not is_han(char):
+        return char
+    folded: str = _converter().convert(char)
+    return folded if len(folded) == 1 else char
+
+
+def fold(text: str) -> str:
+    """``fold_char`` on every character; the length stays."""
+    return text if text.isascii() else "".join(map(fold_char, text))
+
+
+@lru_cache(maxsize=1)
+def _converter():  # type: ignore[no-untyped-def]
+    import opencc
+
+    return opencc.OpenCC("t2s")
+
+
+@lru_cache(maxsize=1)
+def segmenter() -> jieba.Tokenizer:
+    """jieba's default tokenizer, loaded quietly on first use."""
+    import jieba
+
+    jieba.setLogLevel(logging.WARNING)
+    jieba.initialize()
+    return jieba.dt
+
+
+def tagged(text: str) -> list[tuple[str, str]]:
+    """jieba's words of ``text`` with their part-of-speech flags."""
+    segmenter()
+    import jieba.posseg
+
+    return [(pair.word, pair.flag) for pair in jieba.posseg.lcut(text)]
+
+
+def display_width(text: str) -> int:
+    """Columns: two for a wide character, one for any other."""
+    return len(text) + len(_WIDE.findall(text))
+
+
+def straddles(before: str, after: str) -> bool:
+    """Whether a dictionary word runs across the seam of the two texts (服 | 务)."""
+    left, right = before[-6:], after[:6]
+    if not left or not right or not (is_han(left[-1]) and is_han(right[0])):
+        return False
+    at = 0
+    for word in segmenter().cut(left + right, HMM=False):
+        if at < len(left) < at + len(word):
+            return True
+        at += len(word)
+    return False
+
+
+def tidy(text: str) -> str:
+    """``text`` without layout white space: line breaks beside wide characters and spaces between
+    them go; any other run with a line break becomes one space."""
+    text = text.strip()
+    return re.sub(r"\s+", lambda run: _tidied(text, *run.span()), text)
+
+
+def _tidied(text: str, start: int, end: int) -> str:
+    run = text[start:end]
+    wide = is_wide(text[start - 1]), is_wide(text[end])
+    if len(run.splitlines()) > 1 or run.splitlines()[0] != run:
+        return "" if any(wide) else " "
+    return "" if all(wide) else run

@@ -1,0 +1,163 @@
+"""The records that pass from stage to stage. All are frozen; offsets are Unicode code points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+RefusalReason = Literal["no_evidence", "low_confidence", "empty_index"]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A loaded file. ``text`` is the decoded text, untouched: the text citations point into."""
+
+    id: str
+    title: str
+    text: str
+    source_name: str
+    sha256: str
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Repaired text with the way back: ``text[i]`` came from ``document.text[origin[i]]``.
+
+    ``origin`` has the length of ``text`` and never decreases.
+    """
+
+    text: str
+    origin: Sequence[int]
+
+    def to_source(self, start: int, end: int) -> tuple[int, int]:
+        """The half-open source range that the non-empty view range [start, end) came from."""
+        if not 0 <= start < end <= len(self.text):
+            raise ValueError(f"empty or outside: [{start}, {end}) of {len(self.text)}")
+        return self.origin[start], self.origin[end - 1] + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a view under one heading path; ``start`` and ``end`` are view offsets."""
+
+    path: tuple[str, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage: the unit that is embedded, found and read.
+
+    ``start`` and ``end`` are offsets into ``document.text``. ``view`` is the repaired passage;
+    its origins are absolute offsets into ``document.text`` too.
+    ``sentences`` are half-open ranges into ``view.text``, in order, without overlap.
+    """
+
+    id: str
+    document_id: str
+    section_path: tuple[str, ...]
+    start: int
+    end: int
+    view: View
+    sentences: tuple[tuple[int, int], ...]
+
+    @property
+    def text(self) -> str:
+        return self.view.text
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A retrieved chunk. Higher scores are better; scores of one retriever compare across
+    questions. ``dense`` is the similarity of the vectors, ``lexical`` the share of the question's
+    words that were found."""
+
+    chunk: Chunk
+    score: float
+    dense: float
+    lexical: float
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A candidate answer: ``chunk.text[start:end]``. ``score`` compares across chunks."""
+
+    chunk: Chunk
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An earlier turn of a conversation; ``answer`` is None where it was refused."""
+
+    question: str
+    answer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of a document as shown to the user: ``text == document.text[start:end]``."""
+
+    document_id: str
+    section_path: tuple[str, ...]
+    start_char_index: int
+    end_char_index: int
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where an answer stands: ``cited_text == document.text[start_char_index:end_char_index]``."""
+
+    index: int
+    document_id: str
+    document_title: str
+    section_path: tuple[str, ...]
+    page: int | None
+    cited_text: str
+    start_char_index: int
+    end_char_index: int
+    context: str
+    context_start_char_index: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a question came to. ``text`` is None in a refusal, and then ``citations`` is empty.
+
+    ``confidence`` is a probability; ``timings_ms`` has the milliseconds of each stage.
+    """
+
+    question: str
+    standalone_question: str
+    text: str | None
+    confidence: float
+    refusal_reason: RefusalReason | None = None
+    citations: tuple[Citation, ...] = ()
+    nearest: tuple[Passage, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def answerable(self) -> bool:
+        return self.text is not None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """What is known of an indexed document: ``characters`` of its text, ``chunks`` in the index."""
+
+    id: str
+    title: str
+    source_name: str
+    sha256: str
+    characters: int
+    chunks: int
+    media_type: str

@@ -1,0 +1,42 @@
+"""A deterministic encoder: the unit suite needs no model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from xhqa.lexical import tokenize
+
+
+class HashEncoder:
+    """A bag of hashed words as a unit vector: near texts share words. Counts what it embeds."""
+
+    name = "hash"
+    fingerprint = "hash-1"
+    dimension = 256
+
+    def __init__(self) -> None:
+        self.embedded: list[str] = []
+
+    def encode_queries(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        return self._encode(texts)
+
+    def encode_passages(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        self.embedded.extend(texts)
+        return self._encode(texts)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(text) for text in texts]
+
+    def _encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        for row, text in zip(vectors, texts, strict=True):
+            row[0] = 0.1
+            for word in tokenize(text):
+                digest = hashlib.sha256(word.encode()).digest()
+                row[1 + digest[0] % (self.dimension - 1)] += 1.0
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from xhqa.answer import Calibration, compose, features, places
+from xhqa.errors import XhqaError
+from xhqa.load import load, repair
+from xhqa.split import split
+from xhqa.types import Answer, Chunk, Document, Hit, Span
+
+TEXT = (
+    "甲镇\r\n\r\n甲镇有三十 座桥。桥都很老。\r\n\r\n后来\r\n\r\n有人说是三十座桥,不多不少,刚刚好。"
+)
+DOCUMENT = load(TEXT.encode(), "甲.txt")
+CHUNKS = split(DOCUMENT, repair(DOCUMENT), lambda texts: [len(t) for t in texts])
+
+
+def span(words: str, chunk: Chunk, score: float) -> Span:
+    start = chunk.text.index(words)
+    return Span(chunk, start, start + len(words), score)
+
+
+def hit(chunk: Chunk, score: float = 1.0) -> Hit:
+    return Hit(chunk, score, dense=score / 2, lexical=score / 4)
+
+
+def composed(spans: list[Span], confidence: float = 0.8, threshold: float = 0.5) -> Answer:
+    return compose(
+        "几座桥？",
+        "甲镇有几座桥？",
+        spans,
+        [hit(CHUNKS[0]), hit(CHUNKS[1], 0.5)],
+        confidence,
+        threshold,
+        lambda _: DOCUMENT,
+        {"total": 1.0},
+    )
+
+
+def test_the_answer_is_the_first_quotation_without_layout() -> None:
+    first, second = span("三十座桥", CHUNKS[0], 3.0), span("三十座桥", CHUNKS[1], 2.0)
+    answer = composed([first, second, span("桥都很老", CHUNKS[0], 1.0)])
+    assert answer.text == "三十座桥"
+    assert answer.standalone_question == "甲镇有几座桥？"
+    assert [c.cited_text for c in answer.citations] == ["三十 座桥", "三十座桥"]
+    assert [c.index for c in answer.citations] == [1, 2]
+    one, two = answer.citations
+    assert TEXT[one.start_char_index : one.end_char_index] == "三十 座桥"
+    assert one.context == "甲镇有三十 座桥。"
+    assert TEXT.startswith(one.context, one.context_start_char_index)
+    assert one.section_path == ()
+    assert two.section_path == ("后来",)
+    assert two.document_title == "甲镇"
+    assert answer.passages[0].text == "甲镇有三十 座桥。桥都很老。"
+
+
+def test_a_span_over_two_sentences_has_both_as_context() -> None:
+    answer = composed([span("座桥。桥都", CHUNKS[0], 1.0)])
+    assert answer.citations[0].context == "甲镇有三十 座桥。桥都很老。"
+
+
+@pytest.mark.parametrize(
+    ("confidence", "reason"),
+    [(0.49, "low_confidence"), (0.13, "low_confidence"), (0.12, "no_evidence")],
+)
+def test_refuses_below_the_threshold(confidence: float, reason: str) -> None:
+    answer = composed([span("桥", CHUNKS[0], 1.0)], confidence)
+    assert answer.text is None
+    assert not answer.answerable
+    assert answer.refusal_reason == reason
+    assert answer.citations == ()
+    assert answer.confidence == confidence
+    assert [p.section_path for p in answer.nearest] == [(), ("后来",)]
+
+
+def test_a_threshold_of_zero_refuses_nothing_that_was_found() -> None:
+    assert composed([span("桥", CHUNKS[0], 1.0)], 0.0, 0.0).answerable
+    assert composed([], 0.0, 0.0).refusal_reason == "no_evidence"
+
+
+def test_places_merge_what_overlaps() -> None:
+    a = span("三十座桥", CHUNKS[0], 3.0)
+    assert places([a, Span(a.chunk, a.start, a.end, 2.0), span("桥都很老", CHUNKS[0], 1.0)]) == [a]
+
+
+def test_features_look_past_the_same_answer_for_a_rival() -> None:
+    spans = [
+        span("三十座桥", CHUNKS[0], 3.0),
+        span("三十座桥", CHUNKS[1], 2.5),
+        span("桥都很老", CHUNKS[0], 1.0),
+    ]
+    assert features(spans, [hit(CHUNKS[0], 1.0), hit(CHUNKS[1], 2.0)]) == (3.0, 2.0, 1.0, 0.5)
+
+
+def test_calibration_is_a_logistic() -> None:
+    calibration = Calibration(bias=-1, score=2, margin=0.5, dense=4, lexical=8, threshold=0.5)
+    spans = [span("三十座桥", CHUNKS[0], 0.25)]
+    expected = 1 / (1 + math.exp(-(-1 + 0.5 + 0 + 2 + 2)))
+    assert calibration.probability(spans, [hit(CHUNKS[0])]) == pytest.approx(expected)
+    assert calibration.probability([], []) == 0.0
+
+
+def test_an_index_that_disagrees_with_its_text_is_an_error() -> None:
+    other = Document("甲", "甲镇", "别" * len(TEXT), "甲.txt", "0", "text/plain")
+    with pytest.raises(XhqaError, match="disagree"):
+        compose("?", "?", [span("三十座桥", CHUNKS[0], 1.0)], [], 1.0, 0.0, lambda _: other, {})

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+
+from xhqa.converse import readings, standalone
+from xhqa.types import Turn
+
+COMPANIES = [Turn("徐汇有多少家大模型企业？", "755家")]
+LEADER = [Turn("期智研究院由谁领衔？", "姚期智")]
+
+
+@pytest.mark.parametrize(
+    ("question", "history", "expected"),
+    [
+        ("那人工智能企业呢？", COMPANIES, "徐汇有多少家人工智能企业？"),
+        ("他得过什么大奖？", LEADER, "姚期智得过什么大奖？"),
+        (
+            "那他在清华当什么？",
+            [*LEADER, Turn("他得过什么大奖？", "图灵奖")],
+            "姚期智在清华当什么？",
+        ),
+        (
+            "那里迎来了哪些项目？",
+            [Turn("徐汇最南端是哪个镇？", "华泾镇")],
+            "华泾镇迎来了哪些项目？",
+        ),
+        (
+            "占全市多少？",
+            [Turn("徐汇有多少个备案大模型？", "64个")],
+            "徐汇有个备案大模型，占全市多少？",
+        ),
+        (
+            "And in 2021?",
+            [Turn("How many cars were sold in 2020?", "12")],
+            "in 2021: How many cars were sold in 2020?",
+        ),
+        (
+            "Where was she born?",
+            [Turn("Who wrote the report?", "Ada Lovelace")],
+            "Where was Ada Lovelace born?",
+        ),
+    ],
+)
+def test_what_is_left_out_is_filled_in(question: str, history: list[Turn], expected: str) -> None:
+    assert standalone(question, history) == expected
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "徐汇一共加装了多少台电梯？",
+        "法国的首都是哪座城市？",
+        "“生活盒子”覆盖了多少个街镇？",
+        "Which university did Ada Lovelace attend and who paid for her books?",
+        "What share of the city's registered models does Xuhui account for?",
+    ],
+)
+def test_questions_that_stand_alone_are_left_alone(question: str) -> None:
+    assert readings(question, COMPANIES) == ()
+
+
+def test_without_history_nothing_is_filled_in() -> None:
+    assert readings("那它呢？", []) == ()
+
+
+@pytest.mark.parametrize("question", ["呢？", "？", "它", "那", "and", "And?", "😀", "他" * 500])
+def test_odd_questions_do_not_fail(question: str) -> None:
+    for history in (COMPANIES, [Turn("？", None)], [Turn("it?", "")], [Turn("它呢？", "它")] * 20):
+        for reading in readings(question, history):
+            assert reading.strip()

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import HashEncoder
+
+from xhqa.config import Settings
+from xhqa.errors import BusyError, IndexDamagedError, InputError, NotFoundError, XhqaError
+from xhqa.index import Entry, build, open_index
+from xhqa.load import load
+from xhqa.pipeline import Pipeline, build_index
+
+TEXTS = {
+    "甲": "甲镇\n\n甲镇有三十座桥，都很古老。\n\n河流\n\n一条大河从甲镇中间流过。",
+    "乙": "乙村种植水稻和小麦。乙村的学校建于1952年。",
+}
+
+
+def entries(*names: str) -> list[Entry]:
+    return [Entry(load(TEXTS[name].encode(), f"{name}.txt")) for name in names]
+
+
+@pytest.fixture
+def built(tmp_path: Path, encoder: HashEncoder) -> Path:
+    build(tmp_path / "index", lambda _: entries("甲", "乙"), encoder)
+    return tmp_path / "index"
+
+
+def test_what_was_put_in_is_there(built: Path, encoder: HashEncoder) -> None:
+    index = open_index(built, encoder)
+    assert [(d.id, d.characters, d.chunks) for d in index.documents()] == [
+        ("甲", len(TEXTS["甲"]), 2),
+        ("乙", len(TEXTS["乙"]), 1),
+    ]
+    assert index.document("甲").text == TEXTS["甲"]
+    assert [index.chunk(n).section_path for n in range(len(index))] == [(), ("河流",), ()]
+    chunk = index.chunk(2)
+    assert chunk.text == TEXTS["乙"]
+    assert [chunk.text[a:b] for a, b in chunk.sentences] == [
+        "乙村种植水稻和小麦。",
+        "乙村的学校建于1952年。",
+    ]
+    with pytest.raises(NotFoundError, match="丙"):
+        index.document("丙")
+
+
+def test_unchanged_documents_are_not_embedded_again(built: Path, encoder: HashEncoder) -> None:
+    before = open_index(built, encoder)
+    old = before.store.vectors([0, 1])
+    encoder.embedded.clear()
+    changed = Entry(load((TEXTS["乙"] + "新的一句。").encode(), "乙.txt"))
+    index = build(built, lambda _: [*entries("甲"), changed], encoder)
+    assert encoder.embedded == ["乙\n" + TEXTS["乙"] + "新的一句。"]
+    assert np.array_equal(index.store.vectors([0, 1]), old)
+    assert index.chunk(2).text.endswith("新的一句。")
+    assert len(index.lexical.shares(["桥"])) == 3
+
+
+def test_an_opened_index_outlives_the_next_build(built: Path, encoder: HashEncoder) -> None:
+    index = open_index(built, encoder)
+    build(built, lambda _: entries("乙"), encoder)
+    build(built, lambda _: [], encoder)
+    assert index.document("甲").text == TEXTS["甲"]
+    assert len(open_index(built, encoder)) == 0
+
+
+def test_documents_that_would_share_an_id_are_refused(tmp_path: Path, encoder: HashEncoder) -> None:
+    twins = [Entry(load(b"one", "a b.txt")), Entry(load(b"two", "a_b.txt"))]
+    with pytest.raises(XhqaError, match=r"a b\.txt and a_b\.txt .* rename one"):
+        build(tmp_path / "index", lambda _: twins, encoder)
+
+
+def test_missing_index(tmp_path: Path, encoder: HashEncoder) -> None:
+    with pytest.raises(NotFoundError, match="run `xhqa index`"):
+        open_index(tmp_path, encoder)
+
+
+def test_another_encoder_is_named_with_the_one_it_was_built_with(built: Path) -> None:
+    other = HashEncoder()
+    other.name, other.fingerprint = "other", "x-2"
+    with pytest.raises(IndexDamagedError, match=r"hash \(hash-1\), but other \(x-2\)"):
+        open_index(built, other)
+
+
+def test_a_flipped_byte_in_any_file_is_found_and_named(
+    built: Path, tmp_path: Path, encoder: HashEncoder
+) -> None:
+    names = sorted(p.relative_to(built) for p in built.rglob("*") if p.is_file())
+    names = [name for name in names if name.name != ".lock"]
+    assert {"CURRENT", "manifest.json", "documents.sqlite", "vectors.faiss"} <= {
+        name.name for name in names
+    }
+    for name in names:
+        size = (built / name).stat().st_size
+        for at in {0, size // 2, size - 1}:
+            copy = tmp_path / "copy"
+            shutil.copytree(built, copy)
+            data = bytearray((copy / name).read_bytes())
+            data[at] ^= 0x55
+            (copy / name).write_bytes(data)
+            if name.name == "CURRENT" and at == size - 1:
+                data[at] = ord("x")
+                (copy / name).write_bytes(data)
+            with pytest.raises(IndexDamagedError, match=r"xhqa index") as raised:
+                open_index(copy, encoder)
+            assert name.name in str(raised.value), name
+            shutil.rmtree(copy)
+
+
+def test_a_missing_file_is_named(built: Path, encoder: HashEncoder) -> None:
+    next(built.glob("generations/*/vectors.faiss")).unlink()
+    with pytest.raises(IndexDamagedError, match=r"vectors\.faiss"):
+        open_index(built, encoder)
+
+
+def test_another_format_is_named(built: Path, encoder: HashEncoder) -> None:
+    manifest_path = next(built.glob("generations/*/manifest.json"))
+    manifest = json.loads(manifest_path.read_text())
+    manifest["format"] = 99
+    manifest_path.write_text(json.dumps(manifest))
+    import hashlib
+
+    current = json.loads((built / "CURRENT").read_text())
+    current["manifest_sha256"] = hashlib.sha256(manifest_path.read_bytes()).hexdigest()
+    (built / "CURRENT").write_text(json.dumps(current))
+    with pytest.raises(IndexDamagedError, match="format 99"):
+        open_index(built, encoder)
+
+
+def test_a_second_builder_is_refused(built: Path, encoder: HashEncoder) -> None:
+    from filelock import FileLock
+
+    with FileLock(built / ".lock"), pytest.raises(BusyError, match="another process"):
+        build(built, lambda _: [], encoder)
+
+
+KILLED_BUILD = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from support import HashEncoder
+from test_index import entries
+from xhqa.index import build
+
+count = 0
+def progress(stage, done, total):
+    global count
+    if count == {at}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    count += 1
+
+build(Path({index!r}), lambda _: entries("乙"), HashEncoder(), progress)
+print(count)
+"""
+
+
+def test_a_build_killed_at_any_stage_leaves_the_earlier_index_or_the_new_one(
+    built: Path, tmp_path: Path, encoder: HashEncoder
+) -> None:
+    tests = str(Path(__file__).parent)
+    at = 0
+    seen = set()
+    while True:
+        copy = tmp_path / f"copy{at}"
+        shutil.copytree(built, copy)
+        script = KILLED_BUILD.format(tests=tests, index=str(copy), at=at)
+        run = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=False
+        )
+        if run.returncode == 0:
+            break
+        assert run.returncode == -signal.SIGKILL, run.stderr
+        pipeline = Pipeline(
+            open_index(copy, encoder), encoder, Settings(index_dir=copy, min_confidence=0.0)
+        )
+        held = tuple(info.id for info in pipeline.documents())
+        seen.add(held)
+        question = "甲镇有几座桥？" if "甲" in held else "乙村的学校建于哪年？"
+        assert pipeline.ask(question).text == (
+            "甲镇有三十座桥，都很古老。" if "甲" in held else "乙村的学校建于1952年。"
+        )
+        # And the next build goes through, over what the dead one left.
+        index = build(copy, lambda _: entries("乙"), encoder)
+        assert [info.id for info in index.documents()] == ["乙"]
+        assert len(list((copy / "generations").iterdir())) <= 2
+        at += 1
+    assert at >= 9
+    assert seen == {("甲", "乙"), ("乙",)}
+
+
+def test_files_that_cannot_be_read_are_told_and_the_rest_is_indexed(
+    tmp_path: Path, encoder: HashEncoder
+) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "good.txt").write_text("可以读的文字。")
+    (folder / "bad.txt").write_bytes(b"\x00\x01\x02\xff" * 9)
+    settings = Settings(index_dir=tmp_path / "index")
+    index, refused = build_index([folder], encoder, settings)
+    assert [info.id for info in index.documents()] == ["good"]
+    assert len(refused) == 1
+    assert refused[0].startswith("bad.txt")
+    with pytest.raises(InputError, match=r"bad\.txt"):
+        build_index([folder / "bad.txt"], encoder, settings)
+
+
+def test_a_rebuild_keeps_what_was_uploaded(tmp_path: Path, encoder: HashEncoder) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "a.txt").write_text("文件夹里的文字。")
+    settings = Settings(index_dir=tmp_path / "index")
+    index, _ = build_index([folder], encoder, settings)
+    Pipeline(index, encoder, settings).add("b.txt", "上传的文字。".encode())
+    (folder / "a.txt").unlink()
+    (folder / "c.txt").write_text("另一段文字。")
+    index, _ = build_index([folder], encoder, settings)
+    assert [info.id for info in index.documents()] == ["c", "b"]

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xhqa.lexical import LexicalIndex, query_tokens, tokenize
+
+
+def test_tokens_are_folded_and_without_punctuation() -> None:
+    assert tokenize("臺灣，GDP！") == ["台湾", "gdp"]
+    assert "大学" in tokenize("清华大学")
+    assert "清华大学" in tokenize("清华大学")
+
+
+def test_query_tokens_leave_out_words_that_only_ask() -> None:
+    assert query_tokens("徐汇有多少企业") == ["徐汇", "企业"]
+    assert query_tokens("什么") == ["什么"]
+
+
+def test_share_is_bm25_over_the_most_there_could_be() -> None:
+    index = LexicalIndex.build([["甲", "乙"], ["甲", "丙"], ["丁", "戊"]])
+    # N = 3; 甲 stands in two, 丙 in one. Lengths are equal, so tf / (tf + k1) = 1 / 2.2.
+    idf_a = math.log(1 + (3 - 2 + 0.5) / 2.5)
+    idf_c = math.log(1 + (3 - 1 + 0.5) / 1.5)
+    assert index.idf("甲") == pytest.approx(idf_a)
+    shares = index.shares(["甲", "丙"])
+    expected = [idf_a / 2.2 / (idf_a + idf_c), 1 / 2.2, 0.0]
+    assert shares == pytest.approx(np.array(expected), abs=1e-6)
+
+
+def test_unknown_words_lower_the_share() -> None:
+    index = LexicalIndex.build([["甲", "乙"], ["丙", "丁"]])
+    assert index.shares(["甲", "unknown"])[0] < 0.5 * index.shares(["甲"])[0]
+    assert index.shares(["un", "known"]).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("tokens", [[], [[]], [[], []]])
+def test_a_corpus_without_words(tokens: list[list[str]], tmp_path: Path) -> None:
+    LexicalIndex.build(tokens).save(tmp_path / "l")
+    index = LexicalIndex.load(tmp_path / "l")
+    assert index.shares(["甲"]).max(initial=0.0) == 0.0
+
+
+def test_survives_disk(tmp_path: Path) -> None:
+    index = LexicalIndex.build([["甲", "乙"], ["甲", "丙"]])
+    index.save(tmp_path / "l")
+    loaded = LexicalIndex.load(tmp_path / "l")
+    assert loaded.shares(["丙"]).tolist() == index.shares(["丙"]).tolist()
+    assert loaded.idf("甲") == index.idf("甲")
+
+
+def test_overlap_is_weighted_by_rarity() -> None:
+    index = LexicalIndex.build([["徐汇", "企业"], ["徐汇", "电梯"], ["徐汇", "公园"]])
+    common, rare = index.idf("徐汇"), index.idf("企业")
+    found = index.overlap("徐汇企业", ["徐汇的公园", "企业", "无关"])
+    assert found == pytest.approx([common / (common + rare), rare / (common + rare), 0.0])

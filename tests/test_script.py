@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+
+from xhqa.script import display_width, fold, straddles, tidy
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("民生服\r\n\r\n务的", "民生服务的"),
+        ("张家 弄", "张家弄"),
+        ("500 平方米", "500 平方米"),
+        ("AI\nTower", "AI Tower"),
+        ("40\n台", "40台"),
+        (" 40  台 ", "40  台"),
+        ("", ""),
+    ],
+)
+def test_tidy(text: str, expected: str) -> None:
+    assert tidy(text) == expected
+
+
+def test_fold_is_one_for_one() -> None:
+    text = "臺灣ＡＢ１２％，。𠀀😀ａ"
+    assert fold(text) == "台湾AB12%，。𠀀😀a"
+    assert len(fold(text)) == len(text)
+
+
+def test_straddles() -> None:
+    assert straddles("转化为民生服", "务的具体实践")
+    assert not straddles("核爆点", "2023年")
+    assert not straddles("第一部分", "正文开始")
+
+
+def test_display_width() -> None:
+    assert display_width("徐汇AB。") == 8

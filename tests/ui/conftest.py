@@ -1,0 +1,115 @@
+"""A service with answers written down beforehand, so that the page's tests need no model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import gradio as gr
+import pytest
+from fastapi import FastAPI
+from xhqa_ui import build_page, mount_options
+
+from xhqa.errors import NotFoundError
+from xhqa.types import Answer, Citation, Document, Passage, Turn
+
+
+@dataclass(frozen=True)
+class Listed:
+    id: str
+    title: str
+    source_name: str
+    characters: int
+    chunks: int
+
+
+@dataclass
+class FakeService:
+    docs: Sequence[Document]
+    replies: Mapping[str, Answer | Exception] = field(default_factory=dict)
+    asked: list[tuple[str, tuple[Turn, ...]]] = field(default_factory=list)
+
+    def ask(self, question: str, /, history: Sequence[Turn] = ()) -> Answer:
+        self.asked.append((question, tuple(history)))
+        reply = self.replies.get(question)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply or Answer(question, question, None, 0.1, "no_evidence")
+
+    def documents(self) -> tuple[Listed, ...]:
+        return tuple(Listed(d.id, d.title, d.source_name, len(d.text), 1) for d in self.docs)
+
+    def document(self, document_id: str, /) -> Document:
+        for document in self.docs:
+            if document.id == document_id:
+                return document
+        raise NotFoundError(f"no document {document_id!r}")
+
+
+def make_document(text: str, id: str = "a", title: str = "甲") -> Document:
+    return Document(id, title, text, f"{id}.txt", "0" * 64, "text/plain")
+
+
+def make_citation(
+    document: Document, cited: str, context: str, index: int = 1, section: str = "小节"
+) -> Citation:
+    """The first place in ``document`` where ``context`` stands, and ``cited`` in it."""
+    at = document.text.index(context)
+    start = document.text.index(cited, at)
+    return Citation(
+        index=index,
+        document_id=document.id,
+        document_title=document.title,
+        section_path=(section,) if section else (),
+        page=None,
+        cited_text=cited,
+        start_char_index=start,
+        end_char_index=start + len(cited),
+        context=context,
+        context_start_char_index=at,
+        score=0.9,
+    )
+
+
+def make_answer(*citations: Citation, question: str = "问") -> Answer:
+    return Answer(question, question, citations[0].cited_text, 0.9, citations=citations)
+
+
+def make_refusal(*passages: Passage, question: str = "问") -> Answer:
+    return Answer(question, question, None, 0.1, "no_evidence", nearest=passages)
+
+
+def make_passage(document: Document, text: str, section: str = "小节") -> Passage:
+    at = document.text.index(text)
+    return Passage(document.id, (section,), at, at + len(text), text, 0.3)
+
+
+def mount(app: FastAPI, service: FakeService) -> None:
+    """In an event loop, as Gradio would else leave one open; in a thread, as Playwright has one
+    running in this one."""
+
+    async def in_a_loop() -> None:
+        gr.mount_gradio_app(app, build_page(service), path="/", **mount_options())
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(in_a_loop())).result()
+
+
+@dataclass(frozen=True)
+class Make:
+    """What the tests build records with; a fixture, as test folders are not packages."""
+
+    document: Callable[..., Document] = make_document
+    citation: Callable[..., Citation] = make_citation
+    answer: Callable[..., Answer] = make_answer
+    refusal: Callable[..., Answer] = make_refusal
+    passage: Callable[..., Passage] = make_passage
+    service: Callable[..., FakeService] = FakeService
+    mount: Callable[[FastAPI, FakeService], None] = mount
+
+
+@pytest.fixture(scope="session")
+def make() -> Make:
+    return Make()

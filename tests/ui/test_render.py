@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from xhqa_ui import render
+from xhqa_ui.marks import Mark, escape, layout_space, marked, spare_blank_lines
+
+HOSTILE = "<img src=x onerror=alert(1)> ![x](http://evil.example/a.png) \"'&lt; ${alert(2)} {{x}}"
+
+
+class Page(HTMLParser):
+    """What a browser would make of it: all text, the text of each mark, every tag and id."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.text = ""
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.cited: dict[tuple[str, str], str] = {}
+        self._open: list[dict[str, str | None]] = []
+        self.feed(html)
+        self.close()
+        assert not self._open, "an element is left open"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self._open.append(dict(attrs))
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        for attrs in self._open:
+            for cite in (attrs.get("data-cites") or "").split():
+                key = ((attrs.get("class") or "").split()[0], cite)
+                self.cited[key] = self.cited.get(key, "") + data
+
+
+def test_escape_leaves_no_markup() -> None:
+    assert escape('<a href="x">\'&') == "&lt;a href=&quot;x&quot;&gt;&#x27;&amp;"
+    assert escape("a\r\nb\x00\ud800") == "a&#13;\nb\ufffd\ufffd"
+
+
+def test_marked_marks_exactly_the_slice() -> None:
+    assert marked("甲乙丙丁", [Mark(1, 3, "answer", 1, "a1")]) == (
+        '甲<span id="a1"></span>'
+        '<mark class="xh-answer xh-hue-1" data-cites="1" data-label="1">乙丙</mark>丁'
+    )
+
+
+def test_offsets_are_code_points() -> None:
+    text = "𠮷😀e\u0301<755家>"
+    start = text.index("755家")
+    page = Page(marked(text, [Mark(start, start + 4, "answer", 1)]))
+    assert page.text == text
+    assert page.cited == {("xh-answer", "1"): "755家"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [((1, 4), (2, 6)), ((0, 6), (2, 3)), ((1, 3), (1, 3)), ((0, 2), (2, 4))]
+)
+def test_overlapping_marks_keep_their_texts(
+    first: tuple[int, int], second: tuple[int, int]
+) -> None:
+    text = "0<2&4>"
+    marks = [Mark(*first, "answer", 1, "a1"), Mark(*second, "answer", 2, "a2")]
+    page = Page(marked(text, marks))
+    assert page.text == text
+    assert page.cited[("xh-answer", "1")] == text[slice(*first)]
+    assert page.cited[("xh-answer", "2")] == text[slice(*second)]
+    assert sorted(page.ids) == ["a1", "a2"]
+
+
+def test_marks_outside_the_text_are_cut_off() -> None:
+    page = Page(marked("甲乙", [Mark(-3, 1, "answer", 1), Mark(5, 9, "answer", 2)]))
+    assert (page.text, page.cited) == ("甲乙", {("xh-answer", "1"): "甲"})
+
+
+def test_folds_hide_but_keep() -> None:
+    text = "\n\n甲\n\n\r\n \n乙"
+    folds = spare_blank_lines(text)
+    assert [text[a:b] for a, b in folds] == ["\n\n", "\r\n \n"]
+    assert Page(marked(text, [Mark(2, 9, "sentence", 1)], folds)).text == text
+    assert marked("甲\n\n\n乙", (), [(3, 4)]) == '甲\n\n<span class="xh-fold">\n</span>乙'
+
+
+def test_layout_space_is_only_between_han() -> None:
+    text = "就 是 AI 店\n\n长 ok"
+    assert [text[a:b] for a, b in layout_space(text)] == [" ", "\n\n"]
+
+
+def test_bubble(make: Any) -> None:
+    document = make.document("前文。徐汇有755家\n大模型企业。后文。")
+    citation = make.citation(document, "755家", "徐汇有755家\n大模型企业。", section="核爆点")
+    html = render.answer_bubble(3, make.answer(citation))
+    page = Page(html)
+    assert '<p class="xh-answer-text">755家</p>' in html
+    assert page.cited == {("xh-answer", "1"): "755家"}
+    assert "徐汇有755家\n大模型企业。" in page.text
+    assert "[1] 核爆点" in page.text
+    assert 'href="#xh-c3-1"' in html
+    assert page.ids == [], "ids belong to the pane"
+
+
+def test_chip_without_section_names_the_document(make: Any) -> None:
+    document = make.document("甲乙丙。", title="标题")
+    citation = replace(make.citation(document, "乙", "甲乙丙。", section=""), page=4)
+    html = render.answer_bubble(1, make.answer(citation))
+    assert "[1] 标题" in Page(html).text
+    assert 'title="《标题》 · 第 4 页"' in html
+
+
+def test_pane_marks_sentence_and_answer(make: Any) -> None:
+    text = "<b>前</b>\r\n𠮷。共有755家企业。\n\n\n\n另有64个模型。"
+    document = make.document(text, title="<i>题</i>")
+    answer = make.answer(
+        make.citation(document, "755家", "共有755家企业。"),
+        make.citation(document, "64个", "另有64个模型。", index=2),
+    )
+    html = render.document_pane(document, 2, answer, "xh-c2-1")
+    page = Page(html)
+    assert text in page.text
+    assert page.cited == {
+        ("xh-answer", "1"): "755家",
+        ("xh-answer", "2"): "64个",
+        ("xh-sentence", "1"): "共有企业。",
+        ("xh-sentence", "2"): "另有模型。",
+    }
+    assert page.ids == ["xh-c2-1", "xh-c2-2"]
+    assert "xh-hue-1" in html
+    assert "xh-hue-2" in html
+    assert 'data-focus="xh-c2-1"' in html
+    assert not {"b", "i"} & set(page.tags)
+
+
+def test_pane_leaves_out_citations_of_other_documents(make: Any) -> None:
+    document, other = make.document("甲乙。", "a"), make.document("甲乙。", "b")
+    page = Page(
+        render.document_pane(document, 1, make.answer(make.citation(other, "甲", "甲乙。")))
+    )
+    assert page.cited == {}
+
+
+def test_pane_never_marks_text_that_changed(make: Any) -> None:
+    answer = make.answer(make.citation(make.document("共有755家。"), "755家", "共有755家。"))
+    html = render.document_pane(make.document("如今共有800家。"), 1, answer)
+    assert Page(html).cited == {}
+    assert "引文位置已经失效" in html
+
+
+def test_refusal(make: Any) -> None:
+    document = make.document("甲乙丙。丁戊己。")
+    answer = make.refusal(make.passage(document, "丁戊己。"))
+    html = render.refusal_card(2, answer)
+    page = Page(html)
+    assert "文档没有回答这个问题" in page.text
+    assert "最接近但不足以回答" in page.text
+    assert "丁戊己。" in page.text
+    assert "xh-chip" not in html
+    assert "mark" not in page.tags
+    pane = Page(render.document_pane(document, 2, answer))
+    assert pane.cited == {("xh-near", "1"): "丁戊己。"}
+    assert pane.ids == ["xh-p2-1"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [("no_evidence", "没有回答"), ("low_confidence", "没有明确回答"), ("empty_index", "还没有")],
+)
+def test_refusal_reasons(make: Any, reason: Any, words: str) -> None:
+    page = Page(render.refusal_card(1, replace(make.refusal(), refusal_reason=reason)))
+    assert words in page.text
+    assert "最接近" not in page.text
+
+
+@pytest.mark.parametrize("text", ["", "\n \r\n"])
+def test_empty_document(make: Any, text: str) -> None:
+    assert "没有文字" in render.document_pane(make.document(text))
+
+
+def test_shelf(make: Any) -> None:
+    service = make.service([make.document("甲乙", "a", HOSTILE), make.document("", 'b"><b>', "乙")])
+    html = render.shelf(service.documents())
+    assert 'data-document="b&quot;&gt;&lt;b&gt;"' in html
+    assert HOSTILE in Page(html).text
+    assert "添加文档" in render.shelf([])
+
+
+def test_conversation_states(make: Any) -> None:
+    assert "问一个问题" in render.conversation((), 1)
+    assert "还没有文档" in render.conversation((), 0)
+    assert "正在文档里查找" in render.conversation([render.Exchange("问")], 1)
+    assert "坏了" in render.conversation([render.Exchange("问", problem="坏了")], 1)
+
+
+def test_hostile_data_stays_text(make: Any) -> None:
+    document = make.document(f"甲。{HOSTILE}。乙。", title=HOSTILE)
+    citation = make.citation(document, HOSTILE, f"{HOSTILE}。", section=HOSTILE)
+    answer = make.answer(citation)
+    refusal = make.refusal(make.passage(document, HOSTILE, section=HOSTILE))
+    exchanges = [
+        render.Exchange(HOSTILE, answer),
+        render.Exchange(HOSTILE, refusal),
+        render.Exchange(HOSTILE, problem=HOSTILE),
+    ]
+    html = render.conversation(exchanges, 1) + render.document_pane(document, 1, answer, HOSTILE)
+    page = Page(html)
+    assert not {"img", "script", "iframe", "object", "link", "style"} & set(page.tags)
+    # question x3, answer, its sentence, its chip, passage, its place, problem; title, text
+    assert page.text.count(HOSTILE) == 11
+    assert page.cited[("xh-answer", "1")].count(HOSTILE) == 2
