@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import random
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,11 +70,10 @@ def main() -> None:
     rng = random.Random(1)
     answerable = rng.sample(answerable, min(args.limit, len(answerable)))
     absent = rng.sample(absent, min(args.limit, len(absent)))
-    with tempfile.TemporaryDirectory() as folder:
-        index_paragraphs(Path(folder), paragraphs, encoder)
-        pipeline = Pipeline.open(folder, settings)
-        rows, right = _rows(pipeline, answerable, args.by_overlap)
-        absent_rows, _ = _rows(pipeline, absent, args.by_overlap)
+    settings = index_paragraphs(args.answerable, paragraphs, encoder, settings)
+    pipeline = Pipeline.open(settings=settings, encoder=encoder)
+    rows, right = _rows(pipeline, answerable, args.by_overlap)
+    absent_rows, _ = _rows(pipeline, absent, args.by_overlap)
     table = np.array(rows + absent_rows)
     labels = np.array(right + [False] * len(absent_rows))
     model = LogisticRegression(C=100.0, max_iter=10_000).fit(table, labels)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-
-from tqdm import tqdm
 
 from xhqa.config import Settings
 from xhqa.errors import NotFoundError
 from xhqa.index import exists
 from xhqa.pipeline import Pipeline, build_index, encoder_of
+from xhqa.progress import Bar
 
 from .open_index import index_paragraphs
 from .questions import QUESTIONS, Question, load_questions
@@ -60,20 +57,13 @@ def run_squad(
         wanted = {question.document_id for question in asked}
         paragraphs = [paragraph for paragraph in paragraphs if paragraph.id in wanted]
     encoder = encoder_of(settings, notify)
-    with tempfile.TemporaryDirectory(prefix="xhqa-eval-") as folder:
-        with tqdm(total=1, unit="passage", file=sys.stderr, leave=False) as bar:
-
-            def progress(stage: str, done: int, total: int) -> None:
-                bar.set_description(stage)
-                bar.total, bar.n = total, done
-                bar.refresh()
-
-            index_paragraphs(Path(folder), paragraphs, encoder, progress)
-        pipeline = Pipeline.open(folder, settings, encoder)
-        title = f"{squad.name}, {mode}"
-        if questions_from:
-            title += f", questions of {questions_from.name}"
-        return _run(pipeline, asked, mode, title, out)
+    with Bar() as progress:
+        settings = index_paragraphs(squad, paragraphs, encoder, settings, progress)
+    pipeline = Pipeline.open(settings=settings, encoder=encoder)
+    title = f"{squad.name}, {mode}"
+    if questions_from:
+        title += f", questions of {questions_from.name}"
+    return _run(pipeline, asked, mode, title, out)
 
 
 def _run(
@@ -81,12 +71,13 @@ def _run(
 ) -> str:
     # The first question pays for lazy loading, which is not what latency means here.
     pipeline.ask(asked[0].question)
-    with tqdm(total=len(asked), unit="question", file=sys.stderr, leave=False) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.update(done - bar.n)
-
-        results = evaluate(pipeline, asked, mode=mode, on_progress=progress)
+    with Bar() as progress:
+        results = evaluate(
+            pipeline,
+            asked,
+            mode=mode,
+            on_progress=lambda done, total: progress("ask", done, total),
+        )
     summary = summarise(results)
     folder = out or Path("eval/reports") / f"{datetime.now():%Y%m%d-%H%M%S}"
     report = write_report(folder, summary, results, title)

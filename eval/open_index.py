@@ -6,21 +6,29 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from xhqa.config import Settings
 from xhqa.encode import Encoder
-from xhqa.index import Entry, Index, Progress, build
+from xhqa.index import Entry, Progress, build
 from xhqa.types import Document
 
 from .squad import SquadParagraph
 
 
 def index_paragraphs(
-    index_dir: Path,
+    squad: Path,
     paragraphs: Sequence[SquadParagraph],
     encoder: Encoder,
+    settings: Settings,
     progress: Progress = lambda stage, done, total: None,
-) -> Index:
-    """Build an index of ``paragraphs`` in ``index_dir``. They get no titles: a data set's titles
-    often name the answer's subject, which plain files would not."""
+) -> Settings:
+    """Index ``paragraphs`` of the file ``squad``; return the settings that name that index.
+
+    It is kept in the cache folder, so that asking the same file again embeds nothing. The
+    documents get no titles: a data set's titles often name the answer's subject, which plain
+    files would not.
+    """
+    digest = hashlib.sha256(str(squad.resolve()).encode("utf-8", "surrogateescape")).hexdigest()
+    index_dir = settings.cache_dir / "eval" / f"{squad.stem[:40]}-{digest[:12]}"
     entries = [
         Entry(
             Document(
@@ -34,4 +42,5 @@ def index_paragraphs(
         )
         for paragraph in paragraphs
     ]
-    return build(index_dir, lambda _: entries, encoder, progress)
+    build(index_dir, lambda _: entries, encoder, progress)
+    return settings.model_copy(update={"index_dir": index_dir})

@@ -55,6 +55,7 @@ def features(spans: Sequence[Span], hits: Sequence[Hit]) -> tuple[float, float, 
 
 # Fitted on the validation halves: `python -m xhqa_eval.calibrate` (docs/quality.md).
 CALIBRATIONS = {
+    "span": Calibration(bias=-1.0, score=0.5, margin=0.2, dense=0.0, lexical=1.0, threshold=0.2),
     "sentence": Calibration(
         bias=-16.843, score=14.149, margin=29.236, dense=11.746, lexical=1.019, threshold=0.187
     ),

@@ -115,22 +115,11 @@ def _index(arguments: argparse.Namespace) -> int:
 
 
 def _build(paths: Sequence[Path], settings: Settings, encoder: Encoder) -> int:
-    from tqdm import tqdm
-
     from xhqa.pipeline import build_index
+    from xhqa.progress import Bar
 
-    bar = tqdm(unit="", file=sys.stderr, leave=False)
-
-    def progress(stage: str, done: int, total: int) -> None:
-        bar.set_description(stage)
-        bar.total = total
-        bar.n = done
-        bar.refresh()
-
-    try:
+    with Bar() as progress:
         index, refused = build_index(paths, encoder, settings, progress)
-    finally:
-        bar.close()
     for message in refused:
         _notify(f"left out: {message}")
     documents = index.manifest["documents"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import platformdirs
 from pydantic import Field, ValidationError
@@ -26,8 +25,10 @@ class Settings(BaseSettings):
         "bundled",
         description="`bundled`, or a sentence-transformers model: a hub name or a folder.",
     )
-    reader: Literal["sentence"] = Field(
-        "sentence", description="What picks the answer out of the passages."
+    reader: str = Field(
+        "bundled",
+        description="`bundled` (the trained span reader), `sentence` (light: whole sentences, no "
+        "model of its own), or a `reader.safetensors` made by `xhqa train-reader`.",
     )
     min_confidence: float | None = Field(
         None,

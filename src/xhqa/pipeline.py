@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from xhqa import bundle
 from xhqa import index as indexes
 from xhqa.answer import CALIBRATIONS, compose
 from xhqa.config import Settings, load_settings
@@ -19,7 +20,8 @@ from xhqa.encode import Encoder, Vectors, open_encoder
 from xhqa.errors import InputError, NotFoundError
 from xhqa.index import Entry, Index, Progress
 from xhqa.load import files, load
-from xhqa.read import Reader, SentenceReader
+from xhqa.read import Reader
+from xhqa.read.sentence import SentenceReader
 from xhqa.retrieve import centred, retrieve
 from xhqa.types import Answer, Document, DocumentInfo, Hit, Span, Turn
 
@@ -37,8 +39,12 @@ class _State:
 class Pipeline:
     """Answers questions from an index. Safe to use from several threads."""
 
-    def __init__(self, index: Index, encoder: Encoder, settings: Settings) -> None:
+    def __init__(
+        self, index: Index, encoder: Encoder, settings: Settings, reader: Reader | None = None
+    ) -> None:
+        """Without a ``reader`` the light sentence reader is used, over ``encoder``."""
         self._encoder = encoder
+        self._reader = reader
         self._settings = settings
         self._index_dir = settings.index_dir
         self._vectors: OrderedDict[tuple[str, str], Vectors] = OrderedDict()
@@ -67,7 +73,8 @@ class Pipeline:
                 "XHQA_INDEX_DIR"
             )
         encoder = encoder or encoder_of(settings)
-        return cls(indexes.open_index(settings.index_dir, encoder), encoder, settings)
+        index = indexes.open_index(settings.index_dir, encoder)
+        return cls(index, encoder, settings, reader_of(settings))
 
     @property
     def ready(self) -> bool:
@@ -167,6 +174,9 @@ class Pipeline:
             self._state = self._state_of(indexes.build(self._index_dir, change, self._encoder))
 
     def _state_of(self, index: Index) -> _State:
+        if self._reader is not None:
+            return _State(index, self._reader)
+
         def similarity(question: str, texts: Sequence[str]) -> Vectors:
             return np.stack(self._embed("passage", texts)) @ self._question_vector(index, question)
 
@@ -227,6 +237,19 @@ def encoder_of(settings: Settings, notify: Callable[[str], None] = lambda messag
 
         torch.set_num_threads(settings.threads)
     return encoder
+
+
+def reader_of(settings: Settings) -> Reader | None:
+    """The reader the settings name; None for the sentence reader, which needs an index.
+
+    Raises ModelError where it cannot be loaded.
+    """
+    if settings.reader == "sentence":
+        return None
+    from xhqa.read.span import BUNDLED, SpanReader
+
+    path = BUNDLED if settings.reader == "bundled" else Path(settings.reader)
+    return SpanReader.load(path, bundle.converted(settings.cache_dir))
 
 
 def build_index(

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from xhqa.spans import SpanModel
+from xhqa.read.model import SpanModel
 from xhqa.train.examples import Example, NegativeMaker, epoch_examples
 from xhqa.train.windows import Window, make_window
 

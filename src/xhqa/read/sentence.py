@@ -1,10 +1,9 @@
-"""Passages → candidate answers: the ``Reader`` protocol and the light sentence reader."""
+"""The light reader: whole sentences by similarity and shared words, without a model of its own."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,15 +13,6 @@ from xhqa.types import Chunk, Hit, Span
 
 Similarity = Callable[[str, Sequence[str]], npt.NDArray[np.float32]]
 Overlap = Callable[[str, Sequence[str]], npt.NDArray[np.float32]]
-
-
-class Reader(Protocol):
-    """``name`` tells which calibration belongs to its scores."""
-
-    name: str
-
-    def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
-        """Candidate answers from all passages, best first; at most a few a passage."""
 
 
 class SentenceReader:

@@ -1,0 +1,17 @@
+"""Passages → candidate answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from xhqa.types import Hit, Span
+
+
+class Reader(Protocol):
+    """``name`` tells which calibration belongs to its scores."""
+
+    name: str
+
+    def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
+        """Candidate answers from all passages, best first; at most a few a passage."""

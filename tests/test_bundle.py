@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xhqa import bundle
+from xhqa.errors import ModelError
+from xhqa.read.model import quantise
+
+
+def test_dequantise_by_hand() -> None:
+    # scale 0.5; byte j holds value j in its low nibble and value j + 16 in its high one.
+    block = struct.pack("<e", 0.5) + bytes([0x0F] + [0x88] * 14 + [0x10])
+    expected = [3.5, *[0.0] * 14, -4.0, -4.0, *[0.0] * 14, -3.5]
+    assert bundle.dequantise(block).tolist() == expected
+
+
+def test_quantise_is_undone_by_dequantise() -> None:
+    values = np.random.default_rng(0).normal(size=32 * 50).astype(np.float32)
+    values[:32] = 0
+    back = bundle.dequantise(quantise(values).tobytes())
+    step = np.abs(values.reshape(-1, 32)).max(axis=1) / 8
+    error = np.abs(back - values).reshape(-1, 32).max(axis=1)
+    assert back[:32].tolist() == [0.0] * 32
+    assert (error <= 1.01 * step).all()
+    assert error.mean() < 0.7 * step.mean()
+
+
+def test_what_is_no_model_is_refused() -> None:
+    with pytest.raises(ModelError, match="unknown format"):
+        bundle.parse(b"GGUF" + bytes(100))
+
+
+def test_damaged_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "weights").write_bytes(b"E5S1 but not the same")
+    monkeypatch.setattr(bundle, "weights_file", lambda: tmp_path / "weights")
+    with pytest.raises(ModelError, match="sha256"):
+        bundle.converted(tmp_path / "cache")
+    assert [p.suffix for p in (tmp_path / "cache").iterdir()] in ([".lock"], [])

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import HashEncoder
+
+from xhqa.config import Settings
+from xhqa.errors import InputError, NotFoundError
+from xhqa.index import build
+from xhqa.pipeline import Pipeline
+from xhqa.types import Turn
+
+MakePipeline = Callable[[dict[str, str | bytes]], Pipeline]
+
+ARTICLE_SHA256 = "6fc373f1e0974f34bc8fbcefcc774545f459d54c335b20daebe231b9dfb665e4"
+
+TOWNS: dict[str, str | bytes] = {
+    "甲.txt": "甲镇\n\n甲镇有三十座桥，都很古老。甲镇的人口是五千。\n\n河流\n\n大河从甲镇中间流过。",
+    "乙.txt": "乙村种植水稻和小麦。乙村的学校建于1952年。",
+}
+
+
+def test_finds_the_sentence_and_says_where_it_stands(make_pipeline: MakePipeline) -> None:
+    answer = make_pipeline(TOWNS).ask("  乙村的学校是哪年建的？ ")
+    assert answer.question == "乙村的学校是哪年建的？"
+    assert answer.standalone_question == answer.question
+    assert answer.text == "乙村的学校建于1952年。"
+    citation = answer.citations[0]
+    assert (citation.document_id, citation.start_char_index, citation.end_char_index) == (
+        "乙",
+        10,
+        23,
+    )
+    assert answer.passages[0].document_id == "乙"
+    assert answer.passages[0].score >= answer.passages[1].score
+    assert set(answer.timings_ms) == {"retrieve", "read", "total"}
+    assert answer.timings_ms["total"] >= answer.timings_ms["read"]
+
+
+def test_top_k_and_document_ids_limit_what_is_read(make_pipeline: MakePipeline) -> None:
+    pipeline = make_pipeline(TOWNS)
+    assert len(pipeline.ask("学校", top_k=1).passages) == 1
+    answer = pipeline.ask("乙村的学校是哪年建的？", document_ids=["甲"])
+    assert {p.document_id for p in answer.passages} == {"甲"}
+    assert pipeline.ask("学校", document_ids=[]).refusal_reason == "no_evidence"
+    with pytest.raises(InputError, match="丙"):
+        pipeline.ask("学校", document_ids=["丙"])
+
+
+def test_a_follow_up_is_completed_from_history(make_pipeline: MakePipeline) -> None:
+    pipeline = make_pipeline(TOWNS)
+    history = [Turn("乙村种植什么？", "水稻和小麦")]
+    answer = pipeline.ask("它的学校建于哪年？", history)
+    assert answer.question == "它的学校建于哪年？"
+    assert "乙村" in answer.standalone_question
+    assert answer.text == "乙村的学校建于1952年。"
+
+
+def test_an_empty_index_says_so(tmp_path: Path, encoder: HashEncoder) -> None:
+    index = build(tmp_path / "index", lambda _: [], encoder)
+    pipeline = Pipeline(index, encoder, Settings(index_dir=tmp_path / "index"))
+    answer = pipeline.ask("有人吗？")
+    assert answer.refusal_reason == "empty_index"
+    assert answer.confidence == 0.0
+    assert pipeline.documents() == ()
+
+
+def test_the_threshold_is_a_setting(make_pipeline: MakePipeline, tmp_path: Path) -> None:
+    pipeline = make_pipeline(TOWNS)
+    strict = Settings(index_dir=pipeline._index_dir, min_confidence=1.0)
+    refused = Pipeline(pipeline._state.index, pipeline._encoder, strict).ask("乙村的学校？")
+    assert refused.text is None
+    assert len(refused.nearest) == 3
+    assert pipeline.ask("乙村的学校？").text is not None
+
+
+def test_documents_come_and_go(make_pipeline: MakePipeline) -> None:
+    pipeline = make_pipeline(TOWNS)
+    info = pipeline.add("丙.md", "# 丙城\n丙城有一座钟楼。".encode())
+    assert (info.id, info.title, info.media_type, info.chunks) == ("丙", "丙城", "text/markdown", 1)
+    assert pipeline.ask("丙城有什么？").text == "丙城有一座钟楼。"
+    replaced = pipeline.add("丙.md", "# 丙城\n丙城有两座塔。".encode())
+    assert replaced.sha256 != info.sha256
+    assert pipeline.ask("丙城有什么？").text == "丙城有两座塔。"
+    pipeline.remove("丙")
+    assert all(p.document_id != "丙" for p in pipeline.ask("丙城有什么？").passages)
+    with pytest.raises(NotFoundError):
+        pipeline.remove("丙")
+    with pytest.raises(InputError, match=r"^x\.txt"):
+        pipeline.add("x.txt", b"\x00\xff\x00")
+    assert [d.id for d in pipeline.documents()] == ["乙", "甲"]
+
+
+def test_questions_are_answered_while_documents_come_and_go(make_pipeline: MakePipeline) -> None:
+    pipeline = make_pipeline(TOWNS)
+    wrong: list[str | None] = []
+    done = threading.Event()
+
+    def asking() -> None:
+        while not done.is_set():
+            text = pipeline.ask("乙村的学校是哪年建的？").text
+            if text != "乙村的学校建于1952年。":
+                wrong.append(text)
+
+    threads = [threading.Thread(target=asking) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(5):
+        pipeline.add(f"n{number}.txt", f"第{number}个文件。".encode())
+        pipeline.remove(f"n{number}")
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_the_article_and_its_damage(make_pipeline: MakePipeline, article_bytes: bytes) -> None:
+    pipeline = make_pipeline({"xuhui-five-years.txt": article_bytes})
+    text = pipeline.document("xuhui-five-years").text
+    assert text == article_bytes.decode("utf-8")
+    assert {p.section_path for p in pipeline.ask("徐汇", top_k=50).passages} == {
+        (),
+        ("核爆点",),
+        ("世界级",),
+        ("小确幸",),
+    }
+    answer = pipeline.ask("清华大学交叉信息研究院院长是谁？")
+    assert answer.text is not None
+    assert "清华大学交叉信息研究院院长姚期智" in answer.text
+    assert "交叉\n" in answer.citations[0].cited_text
+
+
+def test_the_corpus_is_as_it_was_given(article_bytes: bytes) -> None:
+    assert hashlib.sha256(article_bytes).hexdigest() == ARTICLE_SHA256

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from xhqa.load import load, repair
+from xhqa.read.sentence import SentenceReader, holds_kind
+from xhqa.read.span import _decode, tidy_edges
+from xhqa.split import split
+from xhqa.types import Chunk, Hit
+
+
+def chunk(text: str) -> Chunk:
+    document = load(text.encode(), "a.txt")
+    return split(document, repair(document), lambda texts: [len(t) for t in texts])[0]
+
+
+TOWN = chunk("甲镇很老。那里有三十座桥。河从镇中流过。")
+
+
+def test_the_sentence_reader_adds_up_its_parts() -> None:
+    asked: list[list[str]] = []
+
+    def similarity(question: str, texts: Sequence[str]) -> np.ndarray:
+        asked.append(list(texts))
+        return np.array([0.5, 0.6, 0.1] if len(asked) == 1 else [0.5, 0.9, 0.1], np.float32)
+
+    def overlap(question: str, texts: Sequence[str]) -> np.ndarray:
+        return np.array([1.0, 0.0, 0.0], np.float32)
+
+    reader = SentenceReader(similarity, overlap, 0.1, 0.3, 0.04)
+    spans = reader.read("甲镇有多少座桥？", [Hit(TOWN, 2.0, 0, 0)])
+    assert asked == [
+        ["甲镇很老。", "那里有三十座桥。", "河从镇中流过。"],
+        ["甲镇很老。", "甲镇很老。那里有三十座桥。", "那里有三十座桥。河从镇中流过。"],
+    ]
+    assert [TOWN.text[s.start : s.end] for s in spans] == [
+        "那里有三十座桥。",
+        "甲镇很老。",
+        "河从镇中流过。",
+    ]
+    # similarity + overlap + passage + the number that was asked for
+    assert spans[0].score == pytest.approx(0.75 + 0.0 + 0.6 + 0.04)
+    assert spans[1].score == pytest.approx(0.5 + 0.1 + 0.6)
+    assert reader.read("?", []) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "expected"),
+    [
+        ("哪一年建成？", "建于1952年。", True),
+        ("哪一年建成？", "有43台。", False),
+        ("有多少台？", "有43台。", True),
+        ("How many lifts?", "有43台。", True),
+        ("When was it built?", "建于1952年。", True),
+        ("多少人？", "没有数字。", False),
+        ("谁来了？", "43人来了。", False),
+    ],
+)
+def test_holds_kind(question: str, text: str, expected: bool) -> None:
+    assert holds_kind(question, text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "expected"),
+    [
+        ("共有755家企业", "755", "755家"),
+        ("共有755家企业", "55家", "755家"),
+        ("约18万户居民", "18", "18万户"),
+        ("增长3.5倍", "3", "3.5倍"),
+        ("花了1,200元", "200", "1,200元"),
+        ("完成 43 台加梯", "43", "43 台"),
+        ("占61%，", "61%，", "61%"),
+        ("超过10万张卡", "10万", "10万张"),
+        ("他叫“姚期智”。", "“姚期智”", "姚期智"),
+        ("他叫“姚期智”。", "姚期智”", "姚期智"),
+        ("《大时代》和《小时代》", "《大时代》", "《大时代》"),
+        ("甲（又名乙）", "甲（又名乙）", "甲（又名乙）"),
+        ("甲（又名乙）", "又名乙）", "又名乙"),
+        ("，、姚期智，", "，、姚期智，", "姚期智"),
+        ('"三旧"变"三新"工程', '"三旧"变"三新"工程', '"三旧"变"三新"工程'),
+        ('是"硬核"味', '"硬核', "硬核"),
+        ("温度是-5度", "-5", "-5度"),
+        ("年份是2022年底", "2022", "2022年"),
+    ],
+)
+def test_tidy_edges(text: str, part: str, expected: str) -> None:
+    start = text.index(part)
+    place = tidy_edges(text, start, start + len(part))
+    assert place is not None
+    assert text[slice(*place)] == expected
+
+
+def test_tidy_edges_of_nothing_but_signs() -> None:
+    assert tidy_edges("甲，。乙", 1, 3) is None
+
+
+def test_decoding_takes_start_and_end_together_and_never_backwards() -> None:
+    text = TOWN.text
+    offsets = [(n, n + 1) for n in range(len(text))]
+    scores = np.full((len(text), 2), -9.0, np.float32)
+    three = text.index("三")
+    # The best start lies behind the best end; taken apart they would cross.
+    scores[text.index("河"), 0] = 5.0
+    scores[text.index("老"), 1] = 5.0
+    scores[three, 0] = 4.0
+    scores[text.index("桥"), 1] = 4.0
+    spans = _decode(TOWN, offsets, scores, null=1.5)
+    assert text[spans[0].start : spans[0].end] == "三十座桥"
+    assert spans[0].score == pytest.approx(4.0 + 4.0 - 1.5)
+    for one in spans:
+        assert one.start < one.end
+        for other in spans:
+            assert one is other or one.end <= other.start or other.end <= one.start

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import HashEncoder
+
+from xhqa.index import Entry, Index, build
+from xhqa.lexical import query_tokens
+from xhqa.load import load
+from xhqa.retrieve import LEXICAL_WEIGHT, MEAN_SHARE, centred, retrieve
+
+
+@pytest.fixture
+def index(tmp_path: Path, encoder: HashEncoder) -> Index:
+    texts = ["甲镇有三十座桥。", "乙村种植水稻和小麦。", "The river Thames flows through London."]
+    return build(
+        tmp_path / "index",
+        lambda _: [Entry(load(t.encode(), f"d{n}.txt")) for n, t in enumerate(texts)],
+        encoder,
+    )
+
+
+def test_the_score_is_similarity_plus_share(index: Index, encoder: HashEncoder) -> None:
+    question = "甲镇有几座桥？"
+    vector = encoder.encode_queries([question])[0]
+    hits = retrieve(index, question, vector, 3)
+    assert hits[0].chunk.document_id == "d0"
+    assert [h.score for h in hits] == sorted((h.score for h in hits), reverse=True)
+    shares = index.lexical.shares(query_tokens(question))
+    for hit in hits:
+        number = int(hit.chunk.document_id[1:])
+        stored = index.store.vectors([number])[0]
+        assert hit.dense == pytest.approx(float(stored @ vector), abs=1e-5)
+        assert hit.lexical == pytest.approx(float(shares[number]))
+        assert hit.score == pytest.approx(hit.dense + LEXICAL_WEIGHT * hit.lexical, abs=1e-5)
+
+
+def test_a_question_of_unknown_words_keeps_its_dense_ranking(
+    index: Index, encoder: HashEncoder
+) -> None:
+    vector = index.store.vectors([1])[0]
+    hits = retrieve(index, "Wieviele Brücken?", vector, 3)
+    assert hits[0].chunk.document_id == "d1"
+    assert all(hit.lexical == 0 for hit in hits)
+
+
+def test_among(index: Index, encoder: HashEncoder) -> None:
+    vector = encoder.encode_queries(["甲镇"])[0]
+    hits = retrieve(index, "甲镇", vector, 5, among=[1, 2])
+    assert {hit.chunk.document_id for hit in hits} == {"d1", "d2"}
+    assert retrieve(index, "甲镇", vector, 5, among=[]) == []
+
+
+def test_centring_takes_a_part_of_the_mean_of_its_script(index: Index) -> None:
+    vector = np.ones(256, np.float32)
+    for question, script in (("有几座桥？", "han"), ("How many?", "other")):
+        expected = 1 - MEAN_SHARE * index.question_means[script]
+        assert centred(index, question, vector) == pytest.approx(expected)
+    assert not np.allclose(index.question_means["han"], index.question_means["other"])
