@@ -89,7 +89,7 @@ def test_bad_usage_is_two(arguments: list[str], capsys: pytest.CaptureFixture[st
     assert "usage: xhqa" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["", "index", "ask", "serve", "eval", "doctor"])
+@pytest.mark.parametrize("command", ["", "index", "ask", "serve", "eval", "train-reader", "doctor"])
 def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         cli.main([*command.split(), "--help"])

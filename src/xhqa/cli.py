@@ -75,6 +75,18 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--out", type=Path, metavar="DIR", help="where the report goes")
     evaluate.set_defaults(run=_eval)
 
+    train = commands.add_parser(
+        "train-reader", parents=[common], help="fine-tune the reader on SQuAD-style files"
+    )
+    train.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    train.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
+    train.add_argument("--steps", type=_positive, default=8000, help="length of the whole run")
+    train.add_argument(
+        "--minutes", type=float, metavar="M", help="stop after so long, to go on later"
+    )
+    train.add_argument("--seed", type=int, default=1)
+    train.set_defaults(run=_train_reader)
+
     doctor = commands.add_parser("doctor", parents=[indexed], help="say what is in use and wrong")
     doctor.set_defaults(run=_doctor)
     return parser
@@ -227,6 +239,20 @@ def _eval(arguments: argparse.Namespace) -> int:
             _notify,
         )
     print(report)
+    return 0
+
+
+def _train_reader(arguments: argparse.Namespace) -> int:
+    from xhqa.config import load_settings
+    from xhqa.train.command import train_reader
+    from xhqa.train.loop import Recipe
+
+    recipe = Recipe(arguments.steps, seed=arguments.seed)
+    settings = load_settings()
+    path = train_reader(
+        arguments.files, arguments.out, recipe, settings, arguments.minutes, _notify
+    )
+    print(f"reader: {path} (use it with XHQA_READER={path})")
     return 0
 
 

@@ -23,6 +23,7 @@ from xhqa.load import files, load
 from xhqa.read import Reader
 from xhqa.read.sentence import SentenceReader
 from xhqa.retrieve import centred, retrieve
+from xhqa.script import fold
 from xhqa.types import Answer, Document, DocumentInfo, Hit, Span, Turn
 
 _VECTOR_CACHE = 4096
@@ -97,9 +98,10 @@ class Pipeline:
         best: tuple[float, str, list[Hit], list[Span]] | None = None
         for reading in (*readings(question, history), question):
             started = time.perf_counter()
-            hits = self._retrieve(state, reading, top_k, among)
+            asked = fold(reading)
+            hits = self._retrieve(state, asked, top_k, among)
             retrieved = time.perf_counter()
-            spans = state.reader.read(reading, hits)
+            spans = state.reader.read(asked, hits)
             spent["retrieve"] += (retrieved - started) * 1000
             spent["read"] += (time.perf_counter() - retrieved) * 1000
             confidence = calibration.probability(spans, hits)
@@ -131,13 +133,14 @@ class Pipeline:
         state, among = self._scope(document_ids)
         question = _checked(question)
         reading = next(iter(readings(question, history)), question)
-        return tuple(self._retrieve(state, reading, top_k, among))
+        return tuple(self._retrieve(state, fold(reading), top_k, among))
 
     def candidates(self, question: str, top_k: int = 5) -> tuple[list[Hit], list[Span]]:
         """What retrieval and reading find, before anything is decided: for calibration."""
         state = self._state
-        hits = self._retrieve(state, _checked(question), top_k, None)
-        return hits, state.reader.read(question, hits)
+        asked = fold(_checked(question))
+        hits = self._retrieve(state, asked, top_k, None)
+        return hits, state.reader.read(asked, hits)
 
     def documents(self) -> tuple[DocumentInfo, ...]:
         return self._state.index.documents()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xhqa.errors import InputError
+from xhqa.script import segmenter, tagged
 
 _SENTENCE_END = re.compile(r"[。！？!?；;\n]+[”’」』\"）)]*|(?<=[a-z0-9)])\.(?=\s)")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -90,16 +91,15 @@ class NegativeMaker:
 
     def __init__(self, examples: Sequence[Example], neighbours: dict[str, list[str]]) -> None:
         """``neighbours``: example id → passages retrieved for it that do not hold its answer."""
-        import jieba.posseg
 
         self._neighbours = neighbours
         self._names: dict[str, list[tuple[str, str]]] = {}
         pools: dict[str, set[str]] = defaultdict(set)
         for example in examples:
             found = [
-                (pair.word, pair.flag)
-                for pair in jieba.posseg.lcut(example.question)
-                if pair.flag in _NAME_TAGS and len(pair.word) >= 2
+                (word, flag)
+                for word, flag in tagged(example.question)
+                if flag in _NAME_TAGS and len(word) >= 2
             ]
             found += [(match.group(), "en") for match in _ENGLISH_NAME.finditer(example.question)]
             self._names[example.id] = found
@@ -173,14 +173,14 @@ def _other_number(number: str, rng: random.Random) -> str:
 def retrieve_neighbours(examples: Sequence[Example], k: int = 4) -> dict[str, list[str]]:
     """BM25: for each answerable example up to ``k`` other passages without its answer's words."""
     import bm25s
-    import jieba
 
+    cut = segmenter().lcut_for_search
     passages = sorted({example.passage for example in examples})
     index = bm25s.BM25()
-    index.index([jieba.lcut_for_search(p) for p in passages], show_progress=False)
+    index.index([cut(p) for p in passages], show_progress=False)
     answerable = [example for example in examples if example.answer is not None]
-    queries = [jieba.lcut_for_search(example.question) for example in answerable]
-    found, _ = index.retrieve(queries, k=k + 3, show_progress=False)
+    queries = [cut(example.question) for example in answerable]
+    found, _ = index.retrieve(queries, k=min(k + 3, len(passages)), show_progress=False)
     neighbours = {}
     for example, row in zip(answerable, found, strict=True):
         assert example.answer is not None

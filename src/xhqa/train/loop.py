@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from xhqa.errors import InputError
 from xhqa.read.model import SpanModel
 from xhqa.train.examples import Example, NegativeMaker, epoch_examples
 from xhqa.train.windows import Window, make_window
@@ -23,14 +25,15 @@ from xhqa.train.windows import Window, make_window
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-_EMA_EVERY = 8
-_EMA_DECAY = 0.98
+STATE = "state.safetensors"
+_AVERAGE_EVERY = 8
+_AVERAGE_DECAY = 0.98
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The numbers of a run. ``steps`` is its whole length; the last ``decay`` share of it brings
-    the learning rate from ``peak`` to zero in a straight line."""
+    """The numbers of a run of ``steps`` steps: warm-up, a constant learning rate ``peak``, and a
+    straight line to zero over the last ``decay`` share."""
 
     steps: int
     batch: int = 16
@@ -44,7 +47,7 @@ class Recipe:
     seed: int = 1
 
     def rate(self, step: int) -> float:
-        """The learning rate at ``step``: warm-up, constant, linear decay."""
+        """The learning rate at ``step``."""
         start = int(self.steps * (1 - self.decay))
         rising = min(1.0, (step + 1) / self.warmup)
         falling = 1.0 if step < start else max(0.0, (self.steps - step) / (self.steps - start))
@@ -56,14 +59,12 @@ def batches(
     negatives: NegativeMaker,
     tokenizer: Tokenizer,
     recipe: Recipe,
-    weights: Callable[[Example], int],
 ) -> Iterator[list[Window]]:
-    """Endless length-bucketed batches, a function of the recipe's seed alone."""
-    repeated = [example for example in examples for _ in range(weights(example))]
+    """Endless length-bucketed batches, a function of the examples and the recipe's seed alone."""
     epoch = 0
     while True:
         rng = random.Random(f"{recipe.seed}:{epoch}")
-        stream = epoch_examples(repeated, negatives, rng)
+        stream = iter(epoch_examples(examples, negatives, rng))
         while pool := list(islice(stream, recipe.batch * 32)):
             windows = [
                 make_window(
@@ -112,134 +113,127 @@ def span_loss(
 
 @torch.no_grad()
 def validate(model: SpanModel, windows: Sequence[Window], batch: int = 16) -> dict[str, float]:
-    """Loss, exact spans among the answerable, refusals among the unanswerable (argmax each)."""
-    losses, exact, answerable, refused, unanswerable = 0.0, 0, 0, 0, 0
+    """Loss, share of exact spans among the answerable and of refusals among the unanswerable."""
+    loss, exact, answerable, refused, unanswerable = 0.0, 0, 0, 0, 0
     ordered = sorted(windows, key=lambda window: len(window.ids))
     for at in range(0, len(ordered), batch):
         ids, mask, allowed, start, end = collate(ordered[at : at + batch])
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16):
             logits = model(ids, mask).float()
-        losses += float(span_loss(logits, allowed, start, end)) * len(ids)
+        loss += float(span_loss(logits, allowed, start, end)) * len(ids)
         best = logits.masked_fill(~allowed.unsqueeze(-1), -1e4).argmax(1)
-        right = (best[:, 0] == start) & (best[:, 1] == end)
         has = start > 0
-        exact += int((right & has).sum())
+        exact += int(((best[:, 0] == start) & (best[:, 1] == end) & has).sum())
         answerable += int(has.sum())
         refused += int(((best[:, 0] == 0) & ~has).sum())
         unanswerable += int((~has).sum())
     return {
-        "loss": losses / max(1, len(windows)),
+        "loss": loss / max(1, len(windows)),
         "exact": exact / max(1, answerable),
         "refused": refused / max(1, unanswerable),
     }
 
 
-def train(
-    model: SpanModel,
-    stream: Iterator[list[Window]],
-    held_out: Sequence[Window],
-    recipe: Recipe,
-    out: Path,
-    *,
-    minutes: float | None = None,
-    save_minutes: float = 4.0,
-    report: Callable[[dict[str, float]], None] = lambda figures: None,
-) -> int:
-    """Train ``model`` in place from where ``out`` left off; return the step reached.
+class Training:
+    """A run in the folder ``out``; goes on where an earlier one in that folder was stopped.
 
-    ``out`` gets ``state.safetensors`` (weights, their moving average, optimiser) and
-    ``state.json``, replaced together every ``save_minutes`` and at the end.
+    ``out`` holds ``state.safetensors``: weights, their moving average and the optimiser's
+    moments, written anew and swapped in as one file.
     """
-    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    optimizer = torch.optim.AdamW(
-        trained.values(),
-        lr=recipe.peak,
-        betas=(0.9, 0.98),
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
-    average = {name: p.detach().clone() for name, p in trained.items()}
-    step = _restore(out, recipe, trained, average, optimizer)
-    for _ in range(step):
-        next(stream)
-    began = saved = time.monotonic()
-    running = 0.0
-    while step < recipe.steps and (minutes is None or time.monotonic() - began < minutes * 60):
-        ids, mask, allowed, start, end = collate(next(stream))
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate(step)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = model(ids, mask)
+
+    def __init__(self, model: SpanModel, recipe: Recipe, out: Path) -> None:
+        """Raises InputError where ``out`` holds a run of another recipe."""
+        self.model = model
+        self.recipe = recipe
+        self.out = out
+        self.step = 0
+        self.trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self.average = {name: p.detach().clone() for name, p in self.trained.items()}
+        self._optimizer = torch.optim.AdamW(
+            self.trained.values(),
+            lr=recipe.peak,
+            betas=(0.9, 0.98),
+            weight_decay=recipe.weight_decay,
+        )
+        self._restore()
+
+    def run(
+        self,
+        stream: Iterator[list[Window]],
+        *,
+        minutes: float | None = None,
+        save_minutes: float = 4.0,
+        on_step: Callable[[int, float], None] = lambda step, loss: None,
+        on_save: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Train until the recipe's last step or for ``minutes``. ``stream`` starts at the first
+        batch; the ones that were trained on before are passed over."""
+        for _ in range(self.step):
+            next(stream)
+        began = saved = time.monotonic()
+        while self.step < self.recipe.steps:
+            if minutes is not None and time.monotonic() - began > minutes * 60:
+                break
+            on_step(self.step, self._train_on(next(stream)))
+            if time.monotonic() - saved > save_minutes * 60:
+                self.save()
+                on_save()
+                saved = time.monotonic()
+        self.save()
+        on_save()
+
+    def _train_on(self, windows: Sequence[Window]) -> float:
+        ids, mask, allowed, start, end = collate(windows)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.recipe.rate(self.step)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = self.model(ids, mask)
         loss = span_loss(logits, allowed, start, end)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(list(trained.values()), recipe.clip)
-        optimizer.step()
-        optimizer.zero_grad()
-        step += 1
-        if step % _EMA_EVERY == 0:
-            decay = min(_EMA_DECAY, step / (step + 10 * _EMA_EVERY))
+        nn.utils.clip_grad_norm_(list(self.trained.values()), self.recipe.clip)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self.step += 1
+        if self.step % _AVERAGE_EVERY == 0:
+            decay = min(_AVERAGE_DECAY, self.step / (self.step + 10 * _AVERAGE_EVERY))
             with torch.no_grad():
-                for name, parameter in trained.items():
-                    average[name].lerp_(parameter, 1 - decay)
-        value = float(loss.detach())
-        running = value if running == 0 else 0.98 * running + 0.02 * value
-        if step % 20 == 0:
-            report({"step": step, "loss": value, "mean": running, "rate": recipe.rate(step)})
-        if time.monotonic() - saved > save_minutes * 60:
-            _save(out, recipe, step, trained, average, optimizer)
-            report({"step": step, **validate(model, held_out)})
-            saved = time.monotonic()
-    _save(out, recipe, step, trained, average, optimizer)
-    return step
+                for name, parameter in self.trained.items():
+                    self.average[name].lerp_(parameter, 1 - decay)
+        return float(loss.detach())
 
+    def save(self) -> None:
+        tensors = {f"model/{name}": p.detach() for name, p in self.trained.items()}
+        tensors |= {f"average/{name}": t for name, t in self.average.items()}
+        for name, p in self.trained.items():
+            if moments := self._optimizer.state.get(p):
+                tensors[f"first/{name}"] = moments["exp_avg"]
+                tensors[f"second/{name}"] = moments["exp_avg_sq"]
+        self.out.mkdir(parents=True, exist_ok=True)
+        metadata = {"step": str(self.step), "recipe": json.dumps(asdict(self.recipe))}
+        save_file(tensors, self.out / f"{STATE}.new", metadata=metadata)
+        os.replace(self.out / f"{STATE}.new", self.out / STATE)
 
-def _save(
-    out: Path,
-    recipe: Recipe,
-    step: int,
-    trained: dict[str, nn.Parameter],
-    average: dict[str, torch.Tensor],
-    optimizer: torch.optim.Optimizer,
-) -> None:
-    tensors = {f"model/{name}": p.detach() for name, p in trained.items()}
-    tensors |= {f"average/{name}": t for name, t in average.items()}
-    for name, p in trained.items():
-        state = optimizer.state.get(p)
-        if state:
-            tensors[f"first/{name}"] = state["exp_avg"]
-            tensors[f"second/{name}"] = state["exp_avg_sq"]
-    out.mkdir(parents=True, exist_ok=True)
-    save_file(
-        tensors,
-        out / "state.tmp",
-        metadata={"step": str(step), "recipe": json.dumps(asdict(recipe))},
-    )
-    os.replace(out / "state.tmp", out / "state.safetensors")
-
-
-def _restore(
-    out: Path,
-    recipe: Recipe,
-    trained: dict[str, nn.Parameter],
-    average: dict[str, torch.Tensor],
-    optimizer: torch.optim.Optimizer,
-) -> int:
-    path = out / "state.safetensors"
-    if not path.exists():
-        return 0
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as opened:
-        step = int(opened.metadata()["step"])
-    tensors = load_file(path)
-    with torch.no_grad():
-        for name, parameter in trained.items():
-            parameter.copy_(tensors[f"model/{name}"])
-            average[name].copy_(tensors[f"average/{name}"])
-            if f"first/{name}" in tensors:
-                optimizer.state[parameter] = {
-                    "step": torch.tensor(float(step)),
-                    "exp_avg": tensors[f"first/{name}"].clone(),
-                    "exp_avg_sq": tensors[f"second/{name}"].clone(),
-                }
-    return step
+    def _restore(self) -> None:
+        path = self.out / STATE
+        if not path.exists():
+            return
+        with safe_open(path, "pt") as opened:
+            metadata = opened.metadata()
+        before, now = json.loads(metadata["recipe"]), asdict(self.recipe)
+        changed = sorted(k for k in now if before.get(k) != now[k])
+        if changed:
+            raise InputError(
+                f"{path} is a run with another {', '.join(changed)}: give the same or another --out"
+            )
+        self.step = int(metadata["step"])
+        tensors = load_file(path)
+        with torch.no_grad():
+            for name, parameter in self.trained.items():
+                parameter.copy_(tensors[f"model/{name}"])
+                self.average[name].copy_(tensors[f"average/{name}"])
+                if f"first/{name}" in tensors:
+                    self._optimizer.state[parameter] = {
+                        "step": torch.tensor(float(self.step)),
+                        "exp_avg": tensors[f"first/{name}"],
+                        "exp_avg_sq": tensors[f"second/{name}"],
+                    }

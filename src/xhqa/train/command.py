@@ -1,0 +1,139 @@
+"""What ``xhqa train-reader`` does: files → examples → training → ``reader.safetensors``."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from xhqa import bundle
+from xhqa.config import Settings
+from xhqa.errors import InputError
+from xhqa.progress import Bar
+from xhqa.script import fold
+from xhqa.train.examples import (
+    Example,
+    NegativeMaker,
+    cross_lingual,
+    read_squad,
+    retrieve_neighbours,
+)
+from xhqa.train.loop import Recipe, Training, batches, validate
+from xhqa.train.windows import Window, make_window
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+READER = "reader.safetensors"
+_HELD_OUT = 200
+# Share of the passages in Traditional characters that stay as they are.
+_UNFOLDED = 0.12
+
+
+def train_reader(
+    files: Sequence[Path],
+    out: Path,
+    recipe: Recipe,
+    settings: Settings,
+    minutes: float | None,
+    notify: Callable[[str], None],
+) -> Path:
+    """Fine-tune the bundled encoder on SQuAD-style ``files``; return the reader's path.
+
+    Goes on where an earlier run in ``out`` stopped. Raises InputError for files that cannot be
+    read and for a recipe other than that run's.
+    """
+    from tokenizers import Tokenizer
+
+    from xhqa.read.model import from_folder, save_reader
+
+    torch.manual_seed(recipe.seed)
+    folder = bundle.converted(settings.cache_dir, notify)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    examples = read_examples(files, recipe.seed)
+    notify(f"{len(examples)} questions; looking for passages that nearly answer them …")
+    negatives = NegativeMaker(examples, retrieve_neighbours(examples))
+    train, held_out = hold_out(examples, recipe.seed)
+    windows = validation_windows(held_out, negatives, tokenizer, recipe)
+    model = from_folder(folder)
+    base = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    training = Training(model, recipe, out)
+    if training.step:
+        notify(f"going on at step {training.step} of {recipe.steps}")
+
+    def saved() -> None:
+        figures = validate(model, windows)
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        notify(f"step {training.step}: held-out {shown}")
+        save_reader(training.average, base, out / READER, f"step {training.step}")
+
+    with Bar() as progress:
+        training.run(
+            batches(train, negatives, tokenizer, recipe),
+            minutes=minutes,
+            on_step=lambda step, loss: progress("train", step, recipe.steps, f"loss {loss:.2f}"),
+            on_save=saved,
+        )
+    return out / READER
+
+
+def read_examples(files: Sequence[Path], seed: int) -> list[Example]:
+    """All questions of the files, and those of parallel files crossed over.
+
+    Two files are parallel where their questions have the same ids in the same order. Text in
+    Traditional characters is folded to Simplified, as it is when it is read, but for a share.
+    """
+    by_file = [read_squad(path) for path in files]
+    found = [example for examples in by_file for example in examples]
+    for first, second in combinations(by_file, 2):
+        keys = [[e.id.partition(":")[2] for e in examples] for examples in (first, second)]
+        if keys[0] == keys[1]:
+            found += cross_lingual(first, second) + cross_lingual(second, first)
+    if not any(example.answer for example in found):
+        raise InputError("no question with an answer in these files: nothing to learn from")
+    rng = random.Random(seed)
+    return [
+        example
+        if rng.random() < _UNFOLDED
+        else replace(example, question=fold(example.question), passage=fold(example.passage))
+        for example in found
+    ]
+
+
+def hold_out(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:
+    """Training and held-out examples without a passage in common: at most 200 held out, and at
+    most a tenth."""
+    wanted = min(_HELD_OUT, len(examples) // 10)
+    passages = sorted({example.passage for example in examples})
+    random.Random(seed).shuffle(passages)
+    by_passage: dict[str, list[Example]] = {}
+    for example in examples:
+        by_passage.setdefault(example.passage, []).append(example)
+    held: list[Example] = []
+    while passages and len(held) + len(by_passage[passages[-1]]) <= wanted:
+        held += by_passage.pop(passages.pop())
+    return [e for group in by_passage.values() for e in group], held
+
+
+def validation_windows(
+    held_out: Sequence[Example], negatives: NegativeMaker, tokenizer: Tokenizer, recipe: Recipe
+) -> list[Window]:
+    """One window for each held-out example and for each with a name or number swapped."""
+    rng = random.Random(recipe.seed)
+    swapped = [negatives.swapped(example, rng) for example in held_out if example.answer]
+    return [
+        make_window(
+            example,
+            tokenizer,
+            rng,
+            min_tokens=recipe.max_tokens,
+            max_tokens=recipe.max_tokens,
+        )
+        for example in (*held_out, *swapped)
+        if example is not None
+    ]

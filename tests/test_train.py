@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from xhqa.errors import InputError
+from xhqa.read.model import SpanModel
+from xhqa.train.command import hold_out, read_examples
+from xhqa.train.examples import (
+    Example,
+    NegativeMaker,
+    cross_lingual,
+    locate,
+    read_squad,
+    retrieve_neighbours,
+)
+from xhqa.train.loop import Recipe, Training, batches, collate, span_loss
+from xhqa.train.windows import make_window
+
+PASSAGE = "甲镇建于1952年。镇上有三十座桥。乙村在甲镇的南面，种植水稻。"
+
+
+def example(question: str, words: str | None, passage: str = PASSAGE) -> Example:
+    answer = None
+    if words:
+        start = passage.index(words)
+        answer = start, start + len(words)
+    return Example(question, question, passage, answer)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    """A token for every character; the first ids are the special ones."""
+    characters = sorted(set(PASSAGE + "query: 有几座桥建于哪年？丙城在西面。"))
+    vocabulary = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3}
+    vocabulary |= {character: n + 4 for n, character in enumerate(characters)}
+    made = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    return made
+
+
+def tiny_model() -> SpanModel:
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=100,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    return SpanModel(BertModel(config, add_pooling_layer=False), 16)
+
+
+def test_locate_takes_the_nearest_place() -> None:
+    assert locate("甲乙甲乙甲", "甲", 2) == (2, 3)
+    assert locate("甲乙甲乙甲", "甲", 9) == (4, 5)
+    assert locate("甲乙甲乙甲", "乙", -1) == (1, 2)
+    assert locate("甲乙", "丙", 0) is None
+
+
+def test_read_squad(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    questions = [
+        {"id": "1", "question": "几座？", "answers": [{"text": "三十座", "answer_start": 0}]},
+        {"id": "2", "question": "谁？", "answers": [{"text": "", "answer_start": -1}]},
+        {"id": "3", "question": "哪？", "answers": [{"text": "不在里面", "answer_start": 3}]},
+    ]
+    data = {"data": [{"paragraphs": [{"context": PASSAGE, "qas": questions}]}]}
+    path.write_text(json.dumps(data))
+    first, second = read_squad(path)
+    assert first.answer is not None
+    assert first.passage[slice(*first.answer)] == "三十座"
+    assert second.answer is None
+    path.write_text("{}")
+    with pytest.raises(InputError, match=r"a\.json is not a SQuAD-style"):
+        read_squad(path)
+
+
+def test_parallel_files_are_crossed(tmp_path: Path) -> None:
+    texts = {
+        "zh": ("有几座桥？", "有三十座桥。", "三十座"),
+        "en": ("How many?", "It has 30.", "30"),
+    }
+    for name, (question, context, answer) in texts.items():
+        at = context.index(answer)
+        qa = {"id": "1", "question": question, "answers": [{"text": answer, "answer_start": at}]}
+        data = {"data": [{"paragraphs": [{"context": context, "qas": [qa]}]}]}
+        (tmp_path / f"{name}.json").write_text(json.dumps(data))
+    found = read_examples([tmp_path / "zh.json", tmp_path / "en.json"], 1)
+    assert {(e.question, e.passage) for e in found} == {
+        (q, p) for q in ("有几座桥？", "How many?") for p in ("有三十座桥。", "It has 30.")
+    }
+    with pytest.raises(InputError, match="not parallel"):
+        cross_lingual(found, found[:1])
+
+
+def test_negatives_are_not_answered_by_their_passage() -> None:
+    examples = [
+        example("甲镇在1952年怎么了？", "建于1952年"),
+        example("上海的首都北京在1986年如何？", None, "别的一段话，讲北京和上海。"),
+    ]
+    negatives = NegativeMaker(examples, {examples[0].id: ["别的一段话。"]})
+    rng = random.Random(1)
+    swapped = negatives.swapped(examples[0], rng)
+    assert swapped is not None
+    assert swapped.answer is None
+    assert swapped.passage == PASSAGE
+    assert swapped.question != examples[0].question
+    assert "1952" not in swapped.question
+    retrieved = negatives.retrieved(examples[0], rng)
+    assert retrieved is not None
+    assert retrieved.passage == "别的一段话。"
+    long = example("几座桥？", "三十座", PASSAGE + "丙城在西面，也有河流经过。" * 5)
+    cut = negatives.without_answer_sentence(long, rng)
+    assert cut is not None
+    assert "三十座" not in cut.passage
+    assert cut.passage.startswith("甲镇建于1952年。乙村")
+
+
+def test_neighbours_do_not_hold_the_answer() -> None:
+    examples = [
+        example("镇上有几座桥？", "三十座"),
+        example("镇上哪里有桥？", "东边", "镇上的东边有桥，共三十座。"),
+        example("镇上谁修桥？", "石匠", "镇上的石匠修桥。"),
+    ]
+    neighbours = retrieve_neighbours(examples)
+    assert neighbours["镇上有几座桥？"] == ["镇上的石匠修桥。"]
+
+
+def test_windows_hold_the_answer_whole(tokenizer: Tokenizer) -> None:
+    wanted = example("有几座桥？", "三十座")
+    rng = random.Random(0)
+    for _ in range(50):
+        window = make_window(wanted, tokenizer, rng, min_tokens=5, max_tokens=20, miss=0.0)
+        words = tokenizer.decode(window.ids[window.start : window.end + 1]).replace(" ", "")
+        assert words == "三十座"
+        assert window.ids[0] == 0
+        assert window.ids[-1] == 2
+        assert window.ids[window.passage_start - 2 : window.passage_start] == [2, 2]
+        assert len(window.ids) <= window.passage_start + 20 + 1
+    none = make_window(example("？", None), tokenizer, rng)
+    assert (none.start, none.end) == (0, 0)
+
+
+def test_the_loss_ignores_positions_that_no_answer_may_have() -> None:
+    allowed = torch.tensor([[True, False, True]])
+    logits = torch.tensor([[[0.0, 0.0], [50.0, 50.0], [0.0, 0.0]]])
+    loss = span_loss(logits, allowed, torch.tensor([2]), torch.tensor([2]))
+    assert loss.item() == pytest.approx(0.6931, abs=1e-3)
+
+
+def test_the_learning_rate_rises_stays_and_falls() -> None:
+    recipe = Recipe(steps=100, peak=1.0, warmup=10, decay=0.2)
+    assert recipe.rate(0) == pytest.approx(0.1)
+    assert recipe.rate(50) == 1.0
+    assert recipe.rate(90) == pytest.approx(0.5)
+    assert recipe.rate(100) == 0.0
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    examples = [example("有几座桥？", "三十座"), example("建于哪年？", "1952年")] * 4
+    examples = [Example(f"{n}", e.question, e.passage, e.answer) for n, e in enumerate(examples)]
+    negatives = NegativeMaker(examples, {})
+    recipe = Recipe(steps=12, batch=2, warmup=3, min_tokens=8, max_tokens=24, peak=1e-2)
+
+    def losses(out: Path, *stops: int) -> list[float]:
+        seen: list[float] = []
+        for stop in (*stops, recipe.steps):
+            training = Training(tiny_model(), recipe, out)
+            stream = batches(examples, negatives, tokenizer, recipe)
+
+            def on_step(step: int, loss: float, stop: int = stop) -> None:
+                seen.append(loss)
+                if step == stop and stop < recipe.steps:
+                    raise KeyboardInterrupt
+
+            try:
+                training.run(stream, on_step=on_step)
+            except KeyboardInterrupt:
+                training.save()
+        return seen
+
+    whole = losses(tmp_path / "whole")
+    assert len(whole) == 12
+    assert whole[-1] < whole[0]
+    assert losses(tmp_path / "stopped", 3, 8) == whole
+    with pytest.raises(InputError, match="another batch, seed"):
+        Training(
+            tiny_model(),
+            Recipe(12, batch=3, warmup=3, seed=2, min_tokens=8, max_tokens=24, peak=1e-2),
+            tmp_path / "whole",
+        )
+
+
+def test_held_out_passages_are_not_trained_on() -> None:
+    examples = [Example(f"{n}", "?", f"第{n // 2}段", None) for n in range(60)]
+    train, held = hold_out(examples, 1)
+    assert len(held) == 6
+    assert len(train) == 54
+    assert not {e.passage for e in train} & {e.passage for e in held}
+
+
+def test_collate_pads() -> None:
+    from xhqa.train.windows import Window
+
+    ids, mask, allowed, start, _ = collate(
+        [Window([0, 7, 2, 2, 8, 2], 4, 4, 4), Window([0, 7, 2, 2, 2], 4, 0, 0)]
+    )
+    assert ids.tolist() == [[0, 7, 2, 2, 8, 2], [0, 7, 2, 2, 2, 1]]
+    assert mask.tolist() == [[1] * 6, [1] * 5 + [0]]
+    assert allowed.tolist() == [[True, False, False, False, True, False], [True] + [False] * 5]
+    assert start.tolist() == [4, 0]
