@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -161,7 +160,7 @@ def tidy_edges(text: str, start: int, end: int) -> tuple[int, int] | None:
     if text[start].isdigit():
         while start > 0 and (text[start - 1].isdigit() or _is_point(text, start - 1)):
             start -= 1
-    if _numeric(text[end - 1]):
+    if _numeric(text[start:end].rstrip("余多")[-1:]):
         while end < len(text) and (text[end].isdigit() or _is_point(text, end)):
             end += 1
         end = _past_unit(text, end)
@@ -201,7 +200,7 @@ def _is_point(text: str, at: int) -> bool:
 
 
 def _numeric(char: str) -> bool:
-    return char.isdigit() or char in "百千万亿" or unicodedata.category(char) == "Nl"
+    return char.isdigit() or char in tuple("百千万亿")
 
 
 def _past_unit(text: str, end: int) -> int:
