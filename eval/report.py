@@ -40,6 +40,7 @@ _PASSAGE = (
 _CITATIONS = (
     _Measure("citation_exactness", "c.ex", "verbatim", "share"),
     _Measure("citation_overlap", "c.ov", "on gold", "share"),
+    _Measure("sentence_overlap", "s.ov", "sentence on gold", "share"),
 )
 _REFUSALS = (
     _Measure("refusal_precision", "ref.p", "precision", "share"),

@@ -98,6 +98,15 @@ class Result:
         return all(cited.exact for cited in self.cited) if self.cited else None
 
     @property
+    def sentence_overlap(self) -> bool | None:
+        """Whether the sentence around the first citation overlaps a gold span."""
+        if self.overlap is None or not self.cited:
+            return self.overlap
+        first = self.cited[0]
+        sentence = first.context_start, first.context_end
+        return first.document_id == self.document_id and metrics.overlaps(sentence, self.gold_spans)
+
+    @property
     def right(self) -> bool:
         """An answer of F1 0.5 or more, or the refusal of a question without an answer."""
         return not self.answered if self.f1 is None else self.f1 >= metrics.RIGHT_F1
@@ -117,6 +126,7 @@ class Figures(TypedDict):
     mrr: float | None
     citation_exactness: float | None
     citation_overlap: float | None
+    sentence_overlap: float | None
     refusal_precision: float | None
     refusal_recall: float | None
     wrongly_refused: float | None
@@ -284,6 +294,7 @@ def _figures(results: Sequence[Result]) -> Figures:
             cited.exact for result in results for cited in result.cited
         ),
         "citation_overlap": metrics.mean(result.overlap for result in results),
+        "sentence_overlap": metrics.mean(result.sentence_overlap for result in results),
         "refusal_precision": metrics.refusal_precision(refused, unanswerable),
         "refusal_recall": metrics.refusal_recall(refused, unanswerable),
         "wrongly_refused": metrics.wrongly_refused(refused, unanswerable),

@@ -214,6 +214,8 @@ def test_summary_by_hand() -> None:
     assert summary["mrr"] == pytest.approx(1.25 / 3)
     assert summary["citation_exactness"] == 1
     assert summary["citation_overlap"] == pytest.approx(1 / 3)
+    # the sentence of the one beside the gold span holds it
+    assert summary["sentence_overlap"] == pytest.approx(2 / 3)
     assert summary["refusal_precision"] == summary["refusal_recall"] == 0.5
     assert summary["wrongly_refused"] == pytest.approx(1 / 3)
     # answerable .9 .8 .3 against .3 .6: 2 + 2 + 1/2 of 6
