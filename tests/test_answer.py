@@ -5,7 +5,7 @@ import math
 import pytest
 
 from xhqa.answer import Calibration, compose, features, places
-from xhqa.errors import XhqaError
+from xhqa.errors import IndexDamagedError
 from xhqa.load import load, repair
 from xhqa.split import split
 from xhqa.types import Answer, Chunk, Document, Hit, Span
@@ -35,6 +35,7 @@ def composed(spans: list[Span], confidence: float = 0.8, threshold: float = 0.5)
         confidence,
         threshold,
         lambda _: DOCUMENT,
+        lambda span: span.score / 4,
         {"total": 1.0},
     )
 
@@ -53,7 +54,15 @@ def test_the_answer_is_the_first_quotation_without_layout() -> None:
     assert one.section_path == ()
     assert two.section_path == ("后来",)
     assert two.document_title == "甲镇"
-    assert answer.passages[0].text == "甲镇有三十 座桥。桥都很老。"
+    assert answer.passages[0].text == "甲镇\r\n\r\n甲镇有三十 座桥。桥都很老。"
+
+
+def test_other_places_must_be_likely_too() -> None:
+    first, second = span("三十座桥", CHUNKS[0], 3.0), span("三十座桥", CHUNKS[1], 1.9)
+    answer = composed([first, second])
+    assert [c.score for c in answer.citations] == [0.8]
+    second = span("三十座桥", CHUNKS[1], 2.4)
+    assert [c.score for c in composed([first, second]).citations] == [0.8, 0.6]
 
 
 def test_a_span_over_two_sentences_has_both_as_context() -> None:
@@ -104,5 +113,15 @@ def test_calibration_is_a_logistic() -> None:
 
 def test_an_index_that_disagrees_with_its_text_is_an_error() -> None:
     other = Document("甲", "甲镇", "别" * len(TEXT), "甲.txt", "0", "text/plain")
-    with pytest.raises(XhqaError, match="disagree"):
-        compose("?", "?", [span("三十座桥", CHUNKS[0], 1.0)], [], 1.0, 0.0, lambda _: other, {})
+    with pytest.raises(IndexDamagedError, match="disagree"):
+        compose(
+            "?",
+            "?",
+            [span("三十座桥", CHUNKS[0], 1.0)],
+            [],
+            1.0,
+            0.0,
+            lambda _: other,
+            lambda _: 1.0,
+            {},
+        )

@@ -78,6 +78,7 @@ def test_failure_is_one_line(
         ["serve", "--port", "70000"],
         ["eval", "--mode", "closed"],
         ["eval", "--limit", "3"],
+        ["eval", "--mode", "reader"],
         ["eval", "--squad", "a", "--limit", "0"],
         ["eval", "--squad", "a", "--questions", "b"],
     ],

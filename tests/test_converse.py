@@ -50,6 +50,16 @@ def test_what_is_left_out_is_filled_in(question: str, history: list[Turn], expec
     [
         "徐汇一共加装了多少台电梯？",
         "法国的首都是哪座城市？",
+        "其他城市的人口是多少？",
+        "那不勒斯有多少人口？",
+        "小确幸指什么？",
+        "什么是核爆点？",
+        "大时代是什么意思？",
+        "Who is Yao Qizhi?",
+        "What is AI Tower?",
+        "Does the IT department exist?",
+        "Is it raining in Beijing?",
+        "So far, how many lifts has Xuhui added?",
         "“生活盒子”覆盖了多少个街镇？",
         "Which university did Ada Lovelace attend and who paid for her books?",
         "What share of the city's registered models does Xuhui account for?",
@@ -57,6 +67,11 @@ def test_what_is_left_out_is_filled_in(question: str, history: list[Turn], expec
 )
 def test_questions_that_stand_alone_are_left_alone(question: str) -> None:
     assert readings(question, COMPANIES) == ()
+
+
+def test_what_earlier_turns_add_stays_short() -> None:
+    history = [Turn("很长的问题" * 190, None)] * 20
+    assert all(len(reading) < 300 for reading in readings("它呢？有几个？", history))
 
 
 def test_without_history_nothing_is_filled_in() -> None:

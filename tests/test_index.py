@@ -134,6 +134,44 @@ def test_another_format_is_named(built: Path, encoder: HashEncoder) -> None:
         open_index(built, encoder)
 
 
+def other_encoder() -> HashEncoder:
+    other = HashEncoder()
+    other.name, other.fingerprint = "other", "x-2"
+    return other
+
+
+def test_another_encoder_keeps_the_documents_and_embeds_them_anew(built: Path) -> None:
+    other = other_encoder()
+    index = build(built, lambda held: held, other)
+    assert [info.id for info in index.documents()] == ["甲", "乙"]
+    assert len(other.embedded) == 3
+
+
+def test_an_interrupted_build_with_another_encoder_leaves_the_index(
+    built: Path, encoder: HashEncoder
+) -> None:
+    def stop(stage: str, done: int, total: int) -> None:
+        if stage == "embed":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(built, lambda held: held, other_encoder(), stop)
+    assert [info.id for info in open_index(built, encoder).documents()] == ["甲", "乙"]
+
+
+def test_a_change_of_a_damaged_index_loses_nothing(built: Path, encoder: HashEncoder) -> None:
+    vectors = next(built.glob("generations/*/vectors.faiss"))
+    vectors.write_bytes(b"damaged" + vectors.read_bytes())
+    index = build(built, lambda held: held[1:], encoder)
+    assert [info.id for info in index.documents()] == ["乙"]
+    database = next(built.glob(f"generations/{index.folder.name}/documents.sqlite"))
+    database.write_bytes(b"damaged" + database.read_bytes())
+    with pytest.raises(IndexDamagedError, match=r"documents\.sqlite"):
+        build(built, lambda held: held, encoder)
+    index = build(built, lambda held: [*held, *entries("甲")], encoder, over_damage=True)
+    assert [info.id for info in index.documents()] == ["甲"]
+
+
 def test_a_second_builder_is_refused(built: Path, encoder: HashEncoder) -> None:
     from filelock import FileLock
 
@@ -193,6 +231,21 @@ def test_a_build_killed_at_any_stage_leaves_the_earlier_index_or_the_new_one(
         at += 1
     assert at >= 9
     assert seen == {("甲", "乙"), ("乙",)}
+
+
+def test_files_of_one_name_in_two_folders_get_different_ids(
+    tmp_path: Path, encoder: HashEncoder
+) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "notes.txt").write_text(f"这是{folder}的笔记。")
+    files = [tmp_path / "a" / "notes.txt", tmp_path / "b" / "notes.txt"]
+    index, refused = build_index(files, encoder, Settings(index_dir=tmp_path / "index"))
+    first, second = index.documents()
+    assert refused == []
+    assert first.id == "notes"
+    assert second.id.startswith("notes-")
+    assert index.document(second.id).text == "这是b的笔记。"
 
 
 def test_files_that_cannot_be_read_are_told_and_the_rest_is_indexed(

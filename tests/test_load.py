@@ -20,6 +20,9 @@ TRADITIONAL = "臺灣的首都是臺北市，位於島嶼的北部，人口超�
         (SIMPLIFIED, "gb18030"),
         (TRADITIONAL, "big5"),
         (TRADITIONAL, "gb18030"),
+        ("宏碁電腦的總部在臺北，這裏是電腦公司。", "cp950"),
+        ("香港人鍾意喺茶餐廳飲奶茶，好多人都係咁。", "big5hkscs"),
+        ("数据如下：│├──┤ 第一行与第二行。", "gb18030"),
         (TRADITIONAL, "utf-8"),
         ("GDP 增长 5.3%，ABC 公司", "gb18030"),
         ("Plain English.\r\nTwo lines.", "ascii"),
@@ -77,6 +80,7 @@ def test_long_names_that_differ_at_the_end_keep_different_ids() -> None:
 def test_titles() -> None:
     assert load("# 年报\n\n正文。".encode(), "a.md").title == "年报"
     assert load("\n\n大时代\n\n正文。".encode(), "a.txt").title == "大时代"
+    assert load(b"---\ntitle: x\n---\n# Real\n\nText.", "a.md").title == "Real"
     assert load(("很长的一句话，" * 20 + "。").encode(), "年报.txt").title == "年报"
 
 
@@ -128,6 +132,10 @@ def repaired(text: str, name: str = "a.txt") -> str:
             "winter and to come back.",
         ),
         ("购物清单\n苹果\n香蕉\n梨", "购物清单\n苹果\n香蕉\n梨"),
+        (
+            "2021年,徐汇区,755家,64个\n2022年,徐汇区,756家,65个\n" * 3,
+            ("2021年,徐汇区,755家,64个\n2022年,徐汇区,756家,65个\n" * 3).strip(),
+        ),
     ],
 )
 def test_repair(source: str, expected: str) -> None:
@@ -135,6 +143,7 @@ def test_repair(source: str, expected: str) -> None:
 
 
 def test_repair_keeps_markdown_blocks_apart() -> None:
+    assert repaired("- 甲类项目\n- 乙类项目\n\n后文是段落。", "a.md").endswith("\n\n后文是段落。")
     source = "# 题\n## 节\n- 甲\n- 乙\n\n| 列 | 值 |\n|---|---|\n| a | b |\n"
     assert (
         repaired(source, "a.md") == "# 题\n## 节\n- 甲\n- 乙\n\n| 列 | 值 |\n|---|---|\n| a | b |"

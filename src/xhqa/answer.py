@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from xhqa.errors import XhqaError
+from xhqa.errors import IndexDamagedError
 from xhqa.script import fold, tidy
 from xhqa.types import Answer, Citation, Document, Hit, Passage, RefusalReason, Span
 
@@ -102,11 +102,13 @@ def compose(
     confidence: float,
     threshold: float,
     document: Callable[[str], Document],
+    probability: Callable[[Span], float],
     timings_ms: dict[str, float],
 ) -> Answer:
     """The answer in its final form; refuses below ``threshold``.
 
-    ``document`` gives the document of an id, whose text the citations quote.
+    ``document`` gives the document of an id, whose text the citations quote; ``probability`` that a
+    span taken alone is right: further places must reach the threshold too.
     """
     passages = tuple(_passage(hit, document(hit.chunk.document_id)) for hit in hits)
     if not spans or confidence < threshold:
@@ -120,9 +122,13 @@ def compose(
             passages=passages,
             timings_ms=timings_ms,
         )
+    best, *others = places(spans)
+    scored = [(best, confidence)] + [
+        (span, score) for span in others if (score := probability(span)) >= threshold
+    ]
     citations = tuple(
-        _citation(number, span, document(span.chunk.document_id), confidence)
-        for number, span in enumerate(places(spans), 1)
+        _citation(number, span, document(span.chunk.document_id), min(score, confidence))
+        for number, (span, score) in enumerate(scored, 1)
     )
     return Answer(
         question=question,
@@ -162,7 +168,7 @@ def _citation(number: int, span: Span, document: Document, confidence: float) ->
     cited = document.text[start:end]
     # Law 1 once more: the quotation is what was read, but for layout.
     if _bare(cited) != _bare(chunk.text[span.start : span.end]):
-        raise XhqaError(
+        raise IndexDamagedError(
             f"the index and the text of {document.id!r} disagree at {start}–{end}: "
             "run `xhqa index` to rebuild it"
         )

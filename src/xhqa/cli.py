@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 on success, 1 on failure, 2 on bad usage."""
     arguments = _parser().parse_args(argv)
-    # No model is ever fetched behind the user's back; a hub name in XHQA_ENCODER asks for it.
+    # The tokenizer's own threads would compete with the models' for the same cores.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         run: Callable[[argparse.Namespace], int] = arguments.run
@@ -33,6 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.debug:
             raise
         print(f"xhqa: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if arguments.debug:
+            raise
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        print(f"xhqa: unexpected {said} (--debug shows where)", file=sys.stderr)
         return 1
 
 
@@ -70,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--questions-from", type=Path, metavar="FILE2", help="take the questions from this file"
     )
-    evaluate.add_argument("--mode", choices=("reader", "open"), default="open")
+    evaluate.add_argument("--mode", choices=("reader", "open"), help="default: open")
     evaluate.add_argument("--limit", type=_positive, metavar="N", help="only the first N questions")
     evaluate.add_argument("--out", type=Path, metavar="DIR", help="where the report goes")
     evaluate.set_defaults(run=_eval)
@@ -206,16 +212,18 @@ def _serve(arguments: argparse.Namespace) -> int:
         page=lambda: xhqa_ui.build_page(pipeline),
         page_options=xhqa_ui.mount_options(),
     )
-    host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
-    _notify(f"xhqa is at http://{host}:{arguments.port}/ (API documentation at /docs)")
     # The page holds streams open, which a shutdown must not wait for.
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=arguments.host,
         port=arguments.port,
         log_level="warning",
         timeout_graceful_shutdown=3,
     )
+    opened = config.bind_socket()
+    host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+    _notify(f"xhqa is at http://{host}:{opened.getsockname()[1]}/ (API documentation at /docs)")
+    uvicorn.Server(config).run(sockets=[opened])
     return 0
 
 
@@ -224,7 +232,7 @@ def _eval(arguments: argparse.Namespace) -> int:
 
     settings = _settings(arguments)
     if arguments.squad is None:
-        for option in ("questions_from", "limit"):
+        for option in ("questions_from", "limit", "mode"):
             if getattr(arguments, option) is not None:
                 _parser().error(f"--{option.replace('_', '-')} goes with --squad")
         report = run_fixed(arguments.questions, settings, arguments.out, _notify)
@@ -232,7 +240,7 @@ def _eval(arguments: argparse.Namespace) -> int:
         report = run_squad(
             arguments.squad,
             arguments.questions_from,
-            arguments.mode,
+            arguments.mode or "open",
             arguments.limit,
             settings,
             arguments.out,

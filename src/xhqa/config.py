@@ -40,7 +40,10 @@ class Settings(BaseSettings):
         0, ge=0, description="CPU threads of the models; 0 lets the libraries choose."
     )
     max_upload_mb: float = Field(
-        20.0, gt=0, description="Largest document that `POST /documents` takes, in megabytes."
+        20.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Largest document that `POST /documents` takes, in megabytes.",
     )
 
 

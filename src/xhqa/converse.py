@@ -14,10 +14,12 @@ _ASKING = re.compile(
     r"|哪一?[年月日天个些里儿家位所座项条两]?|何[时地]|第?几[个家年月日台款户人]?|谁|吗|呢|吧"
 )
 _ELLIPSIS = re.compile(r"(?:那么?|还有|至于|而|然后)?[，,\s]*(?P<topic>.{1,30}?)\s*呢\s*[?？]?$")
-_OPENING = re.compile(r"(?:那么?(?![里儿边个些])|还有|然后)[，,\s]*(?=.)")
-_PERSON = re.compile(r"他们|她们|他(?![日们])|她(?!们)")
+_OPENING = re.compile(
+    r"(?:那么?(?![里儿边个些年天时次种位座家场段不曲])|还有(?!哪|什么|谁|多少)|然后)[，,\s]*(?=.)"
+)
+_PERSON = re.compile(r"(?<![其吉维利排])(?:他们|她们|他(?![们日山人乡杀])|她(?!们))")
 _THING = re.compile(r"它们|它|那里|那儿|这里|这儿")
-_POINTING = re.compile(r"^(?:这|那|其|该|此|上述|前者|后者|里面)")
+_POINTING = re.compile(r"^(?:这|那(?!不|曲)|其(?!他|它|实)|该|此|上述|前者|后者|里面)")
 _NAME_FLAGS = frozenset({"nr", "nrt", "nrfg", "ns", "nt", "nz", "eng", "j"})
 _NOUN_FLAGS = ("n", "t", "s", "j", "l", "i", "eng", "vn", "an", "f", "x")
 _COUNTERS = frozenset("个家座台户款项所名位条种层张届部件")
@@ -27,11 +29,17 @@ _BARE_NOUN_CHARACTERS = 4
 _BARE_LENGTH = 14
 
 _ENGLISH_ELLIPSIS = re.compile(
-    r"(?:and|but|so|or|(?:and )?what about|(?:and )?how about)\b[\s,]*(?P<topic>.+?)[\s?]*$",
+    r"(?:and|but|or|(?:and )?what about|(?:and )?how about)\b[\s,]*(?P<topic>.+?)[\s?]*$",
     re.IGNORECASE,
 )
 _ENGLISH_PRONOUN = re.compile(
-    r"\b(?:it|its|they|them|their|he|him|his|she|her)\b|(?<!are )(?<!is )\bthere\b", re.IGNORECASE
+    r"\b(?:[Ii]t|[Ii]ts|[Tt]hey|[Tt]hem|[Tt]heir|[Hh]e|[Hh]im|[Hh]is|[Ss]he|[Hh]er)\b"
+    r"|(?<!are )(?<!is )(?<!was )(?<!were )\bthere\b"
+)
+_ENGLISH_DUMMY = re.compile(
+    r"\bit (?:is |was |will |does )?(?:rain|snow|take)|"
+    r"\b(?:is|was|will) it (?:rain|snow|true|possible)",
+    re.IGNORECASE,
 )
 _ENGLISH_POINTING = re.compile(r"^(?:this|that|these|those)\b", re.IGNORECASE)
 _ENGLISH_ASKING = re.compile(
@@ -39,6 +47,8 @@ _ENGLISH_ASKING = re.compile(
     re.IGNORECASE,
 )
 _ENGLISH_AUXILIARY = re.compile(r"\b(?:is|are|was|were|does|do|did|has|have|had)\b", re.IGNORECASE)
+# What earlier turns may add: more would crowd out the question itself.
+_REACH = 200
 # A pronoun later than this many words usually stands for something in its own question.
 _PRONOUN_REACH = 5
 _BARE_ENGLISH_WORDS = 4
@@ -55,7 +65,7 @@ def readings(question: str, history: Sequence[Turn]) -> tuple[str, ...]:
     question = question.strip()
     before = standalone(history[-1].question, history[:-1])
     find = _chinese if has_han(question) else _english
-    found = dict.fromkeys(find(question, before, history))
+    found = dict.fromkeys(find(question, before[-_REACH:], history))
     return tuple(reading for reading in found if reading != question)
 
 
@@ -67,7 +77,7 @@ def standalone(question: str, history: Sequence[Turn]) -> str:
 def _chinese(question: str, before: str, history: Sequence[Turn]) -> list[str]:
     folded = fold(question)
     ellipsis = _ELLIPSIS.match(folded)
-    if ellipsis and not _ASKING.search(ellipsis["topic"]):
+    if ellipsis and not _ASKING.search(ellipsis["topic"]) and len(ellipsis["topic"]) > 1:
         topic = question[slice(*ellipsis.span("topic"))]
         return [_swap_topic(before, topic), f"{_topic(before)}，{topic}"]
     opening = _OPENING.match(folded)
@@ -84,6 +94,9 @@ def _chinese(question: str, before: str, history: Sequence[Turn]) -> list[str]:
 
 def _is_bare(question: str) -> bool:
     if len(question) > _BARE_LENGTH or re.search(r"[\"“”「」《》]", question):
+        return False
+    if re.search(r"(?:是|指|叫)(?:什么|谁)|^什么是|^谁是", question):
+        # Asks what a name means: the name is there, whatever the tagger makes of it.
         return False
     words = [(word, flag) for word, flag in tagged(question) if not _ASKING.fullmatch(word)]
     if any(flag in _NAME_FLAGS for _, flag in words):
@@ -179,7 +192,7 @@ def _likeness(phrase: str, topic: str) -> float:
 def _english(question: str, before: str, history: Sequence[Turn]) -> list[str]:
     ellipsis = _ENGLISH_ELLIPSIS.match(question)
     rest = ellipsis["topic"] + "?" if ellipsis else question
-    pronoun = _ENGLISH_PRONOUN.search(rest)
+    pronoun = None if _ENGLISH_DUMMY.search(rest) else _ENGLISH_PRONOUN.search(rest)
     if pronoun and len(rest[: pronoun.start()].split()) <= _PRONOUN_REACH:
         person = pronoun.group().lower() in ("he", "him", "his", "she", "her")
         stand_in = _antecedent(history, before, _PERSON if person else _THING)
@@ -189,7 +202,9 @@ def _english(question: str, before: str, history: Sequence[Turn]) -> list[str]:
         return [replaced, f"{_topic(before)}: {rest}"]
     if ellipsis and not _ENGLISH_ASKING.match(rest):
         return [f"{rest.rstrip('?')}: {before}", f"{_topic(before)}: {rest}"]
-    bare = len(re.findall(r"\w+", question)) <= _BARE_ENGLISH_WORDS
+    words = re.findall(r"\w+", question)
+    named = any(word[0].isupper() or word[0].isdigit() for word in words[1:])
+    bare = len(words) <= _BARE_ENGLISH_WORDS and not named
     if ellipsis or bare or _ENGLISH_POINTING.match(question):
         return [f"{_topic(before)}: {rest}"]
     return []

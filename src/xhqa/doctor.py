@@ -46,8 +46,9 @@ def diagnose(settings: Settings) -> tuple[str, bool]:
 
 def _models_and_index(settings: Settings, lines: list[str]) -> list[str]:
     from xhqa.index import open_index
-    from xhqa.pipeline import encoder_of
+    from xhqa.pipeline import encoder_of, reader_of
 
+    problems: list[str] = []
     try:
         if settings.encoder == "bundled":
             lines.append(f"bundled weights       {_size(bundle.weights_file())}")
@@ -62,8 +63,13 @@ def _models_and_index(settings: Settings, lines: list[str]) -> list[str]:
             f"{len(index)} passages, built {index.manifest['created']}"
         )
     except XhqaError as error:
-        return [str(error)]
-    return []
+        problems.append(str(error))
+    try:
+        reader = reader_of(settings)
+        lines.append(f"reader                {reader.name if reader else 'sentence'}")
+    except XhqaError as error:
+        problems.append(str(error))
+    return problems
 
 
 def _size(path: Path) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,7 @@ class SentenceTransformerEncoder:
 
     def __init__(self, model: SentenceTransformer, name: str, fingerprint: str) -> None:
         self._model = model
+        self._counter: Any = None
         self.name = name
         self.fingerprint = fingerprint
         self.dimension = int(model.get_embedding_dimension() or 0)
@@ -61,7 +63,10 @@ class SentenceTransformerEncoder:
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         if not texts:
             return []
-        tokens = self._model.tokenizer(
+        if self._counter is None:
+            # A copy: switching truncation off would reach the questions encoded meanwhile.
+            self._counter = copy.deepcopy(self._model.tokenizer)
+        tokens = self._counter(
             list(texts), add_special_tokens=False, truncation=False, verbose=False
         )
         return [len(ids) for ids in tokens["input_ids"]]

@@ -42,7 +42,7 @@ def decode(data: bytes, name: str) -> str:
     controls = sum(
         1 for char in text if unicodedata.category(char) == "Cc" and char not in _TEXT_CONTROLS
     )
-    if "\0" in text or controls > len(text) // 200:
+    if "\0" in text or controls > max(1, len(text) // 200):
         raise InputError(f"{name} is not a text file (it holds control characters)")
     return text
 
@@ -57,7 +57,7 @@ def _decode(data: bytes) -> str | None:
         return text
     candidates = [
         (_plausibility(decoded), decoded)
-        for encoding in ("gb18030", "big5", "utf-16-le", "utf-16-be")
+        for encoding in ("gb18030", "cp950", "big5hkscs", "utf-16-le", "utf-16-be")
         if (decoded := _strictly(data, encoding)) is not None
     ]
     score, best = max(candidates, default=(0.0, None), key=lambda pair: pair[0])
@@ -86,7 +86,7 @@ def _plausibility(text: str) -> float:
                 expected += 1
             else:
                 other += 4
-        elif is_wide(char) and _is_common(char):
+        elif _is_common(char):
             expected += 2
         else:
             other += 2
@@ -136,16 +136,12 @@ def document_id(source_name: str) -> str:
 
 
 def _title(text: str, source_name: str) -> str:
-    for line in text.splitlines():
-        line = " ".join(line.split())
-        if line.startswith("#"):
-            line = line.lstrip("#").strip()
-        if line:
-            return (
-                line
-                if display_width(line) <= 80 and line[-1] not in SENTENCE_END
-                else _stem(source_name)
-            )
+    body = re.sub(r"\A\s*---\n.*?\n---\n", "", text.replace("\r\n", "\n"), flags=re.DOTALL)
+    for line in body.splitlines():
+        line = " ".join(line.split()).lstrip("#").strip()
+        if any(char.isalnum() for char in line):
+            fits = display_width(line) <= 80 and line[-1] not in SENTENCE_END + "，、,"
+            return line if fits else _stem(source_name)
     return _stem(source_name)
 
 
@@ -180,6 +176,7 @@ _BLOCK_START = re.compile(
     r"#{1,6}\s|[-*+•●■◆▪·]\s?|>\s?|\||```|~~~|\d{1,3}[.、)）]\s?\D|[（(][一二三四五六七八九十\d]{1,3}[)）]"
     r"|[一二三四五六七八九十]{1,3}、|第[一二三四五六七八九十百零\d]{1,4}[章节篇部回条]"
 )
+_SENTENCE_STOP = re.compile(r"[。！？!?]|[a-z]\.(?:\s|$)")
 _HYPHENATED = re.compile(r"[a-z]-$")
 _BREAK_BEFORE = re.compile(r"[。！？!?；;…:：.]$")
 
@@ -199,8 +196,8 @@ def repair(document: Document) -> View:
         for match in _LINE.finditer(source)
         if (raw := match.group()).strip() and not all(map(_vanishes, raw))
     ]
-    seams = _seams([text for _, text in lines], _blank_between(source, lines))
     markdown = document.media_type == "text/markdown"
+    seams = _seams([text for _, text in lines], _blank_between(source, lines), markdown)
     text: list[str] = []
     origin = array("l")
     for number, (start, line) in enumerate(lines):
@@ -258,7 +255,7 @@ def _blank_between(source: str, lines: list[tuple[int, str]]) -> list[bool]:
     ]
 
 
-def _seams(lines: list[str], blank: list[bool]) -> list[str]:
+def _seams(lines: list[str], blank: list[bool], markdown: bool) -> list[str]:
     """What stands between neighbouring lines: "\\n\\n", "\\n", "" (joined) or "-" (joined, and
     the hyphen at the end of the first goes)."""
     width = _wrap_width(lines)
@@ -266,7 +263,7 @@ def _seams(lines: list[str], blank: list[bool]) -> list[str]:
     for number, (before, after) in enumerate(itertools.pairwise(lines)):
         alone = (number == 0 or blank[number - 1]) and blank[number]
         next_alone = blank[number] and (number + 2 >= len(lines) or blank[number + 1])
-        if _joins(before, after, blank[number], alone, next_alone, width):
+        if _joins(before, after, blank[number], alone, next_alone, width, markdown):
             hyphen = _HYPHENATED.search(before) and after[0].islower()
             seams.append("-" if hyphen else "")
         else:
@@ -274,11 +271,21 @@ def _seams(lines: list[str], blank: list[bool]) -> list[str]:
     return seams
 
 
-def _joins(before: str, after: str, blank: bool, alone: bool, next_alone: bool, width: int) -> bool:
+def _joins(
+    before: str,
+    after: str,
+    blank: bool,
+    alone: bool,
+    next_alone: bool,
+    width: int,
+    markdown: bool,
+) -> bool:
     body = before.rstrip(CLOSERS) or before
     if _BREAK_BEFORE.search(body) or _BREAK_BEFORE.search(before):
         return False
     if _BLOCK_START.match(after) or before.startswith(("#", "|", "```")):
+        return False
+    if blank and (markdown or _BLOCK_START.match(before)):
         return False
     if before[-1] in ",，、" or (_HYPHENATED.search(before) and after[0].islower()):
         return True
@@ -300,7 +307,9 @@ def _wrap_width(lines: list[str]) -> int:
         return 0
     wide = unfinished[int(0.9 * (len(unfinished) - 1))]
     full = sum(1 for width in unfinished if width >= 0.8 * wide)
-    return wide if wide >= 20 and full >= 0.5 * len(unfinished) else 0
+    # Rows of a table and lists of addresses are as even, but hold no sentences.
+    prose = sum(1 for line in lines if _SENTENCE_STOP.search(line)) >= 0.1 * len(lines)
+    return wide if prose and wide >= 20 and full >= 0.5 * len(unfinished) else 0
 
 
 def looks_like_heading(line: str) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +29,7 @@ from xhqa.retrieve import centred, retrieve
 from xhqa.script import fold
 from xhqa.types import Answer, Document, DocumentInfo, Hit, Span, Turn
 
+MAX_QUESTION = 1000
 _VECTOR_CACHE = 4096
 # Below this lexical share the ranking stands on vectors alone (another language, say), and the
 # passage that answers is more often further down.
@@ -122,10 +126,12 @@ class Pipeline:
             _shown(hits, spans, top_k),
             confidence,
             calibration.threshold if threshold is None else threshold,
-            state.index.document,
+            cache(state.index.document),
+            lambda span: calibration.probability([span], hits),
             spent | {"total": (time.perf_counter() - began) * 1000},
         )
-        return answer if len(state.index) else replace(answer, refusal_reason="empty_index")
+        empty = not state.index.manifest["documents"]
+        return replace(answer, refusal_reason="empty_index") if empty else answer
 
     def search(
         self,
@@ -164,22 +170,24 @@ class Pipeline:
     def add(self, name: str, data: bytes) -> DocumentInfo:
         """Index one uploaded file; one of the same id is replaced. Raises InputError, BusyError."""
         document = load(data, name)
-        self._change(
+        index = self._change(
             lambda entries: [
                 *(entry for entry in entries if entry.document.id != document.id),
                 Entry(document, uploaded=True),
             ]
         )
-        return self.info(document.id)
+        return next(info for info in index.documents() if info.id == document.id)
 
     def remove(self, document_id: str) -> None:
         """Raises NotFoundError where there is none, BusyError."""
         self.document(document_id)
         self._change(lambda entries: [e for e in entries if e.document.id != document_id])
 
-    def _change(self, change: Callable[[list[Entry]], list[Entry]]) -> None:
+    def _change(self, change: Callable[[list[Entry]], list[Entry]]) -> Index:
         with self._changing:
-            self._state = self._state_of(indexes.build(self._index_dir, change, self._encoder))
+            index = indexes.build(self._index_dir, change, self._encoder)
+            self._state = self._state_of(index)
+            return index
 
     def _state_of(self, index: Index) -> _State:
         if self._reader is not None:
@@ -195,10 +203,10 @@ class Pipeline:
         if document_ids is None:
             return state, None
         for document_id in document_ids:
-            try:
-                state.index.document(document_id)
-            except NotFoundError as error:
-                raise InputError(f"document_ids: {error}") from error
+            if not state.index.holds(document_id):
+                raise InputError(
+                    f"document_ids: there is no document {document_id!r}: see GET /documents"
+                )
         return state, state.index.positions(document_ids)
 
     def _retrieve(
@@ -242,6 +250,10 @@ def _checked(question: str) -> str:
     question = question.strip()
     if not question:
         raise InputError("the question is empty: ask something")
+    if len(question) > MAX_QUESTION:
+        raise InputError(
+            f"the question has {len(question)} characters: shorten it to {MAX_QUESTION}"
+        )
     return question
 
 
@@ -279,20 +291,26 @@ def build_index(
     Returns the index and the messages of the files that were refused. Raises InputError where a
     path does not exist or no file could be read.
     """
-    documents: list[Document] = []
+    documents: dict[str, Document] = {}
     refused: list[str] = []
     for path, source_name in files(list(paths)):
         try:
-            documents.append(load(path.read_bytes(), source_name))
+            document = load(path.read_bytes(), source_name)
         except InputError as error:
             refused.append(str(error))
+            continue
+        if document.id in documents:
+            # Names that differ only in what an id leaves out, or in their folder.
+            digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:8]
+            document = replace(document, id=f"{document.id}-{digest}")
+        documents[document.id] = document
     if not documents:
         names = ", ".join(map(str, paths))
         raise InputError("; ".join(refused) or f"no .txt or .md file in {names}")
-    ids = {document.id for document in documents}
 
     def change(entries: list[Entry]) -> list[Entry]:
-        kept = [e for e in entries if e.uploaded and e.document.id not in ids]
-        return [*map(Entry, documents), *kept]
+        kept = [e for e in entries if e.uploaded and e.document.id not in documents]
+        return [*map(Entry, documents.values()), *kept]
 
-    return indexes.build(settings.index_dir, change, encoder, progress), refused
+    index = indexes.build(settings.index_dir, change, encoder, progress, over_damage=True)
+    return index, refused

@@ -11,26 +11,29 @@ from xhqa.types import Chunk, Document, Section, View
 TokenCounter = Callable[[Sequence[str]], list[int]]
 
 _LINE = re.compile(r"[^\n]+")
-_SENTENCE_END = re.compile(
-    rf"(?:[。！？!?]|(?<!\d)\.(?=[{re.escape(CLOSERS)}]*\s+[^a-z\s])|…(?=[^…]*\n))+|\n+"
+# Ends a sentence: white space and a new beginning follow, no abbreviation precedes.
+_FULL_STOP = (
+    r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)(?<!\bNo)(?<!\bvs)(?<!\b[A-Z])(?<!\b[aeip]\.[a-z])"
+    rf"\.(?=[{re.escape(CLOSERS)}]*\s+[^a-z\s])"
 )
+_SENTENCE_END = re.compile(rf"(?:[。！？!?]|{_FULL_STOP}|…(?=[^…]*\n))+|\n+")
 _CLAUSE = re.compile(r"[；;，,：:、\s]")
-_MARKDOWN = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
+_MARKDOWN = re.compile(r"(#{1,6})\s+(.*)$")
 _NUMBERED: tuple[tuple[int, re.Pattern[str]], ...] = (
-    (10, re.compile(r"第[一二三四五六七八九十百零〇\d]{1,5}[编篇部章回]")),
-    (11, re.compile(r"第[一二三四五六七八九十百零〇\d]{1,5}[节条]")),
+    (10, re.compile(r"第[一二三四五六七八九十百零〇\d]{1,5}[编篇部章回](?=[\s:：]|$)")),
+    (11, re.compile(r"第[一二三四五六七八九十百零〇\d]{1,5}[节条](?=[\s:：]|$)")),
     (12, re.compile(r"[一二三四五六七八九十]{1,3}[、.．]\s*\S")),
     (13, re.compile(r"[（(][一二三四五六七八九十]{1,3}[)）]")),
     (12, re.compile(r"(?:chapter|part)\s+(?:\d+|[ivxl]+)\b", re.IGNORECASE)),
 )
-_DOTTED = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,4})[.、]?\s*[^\d\s.,、%％年月日]")
+_DOTTED = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,4})[.、]?\s*[^\d\s.,、%％年月日亿万千百元倍个]")
 _QUOTES = "\"'“”‘’「」『』"
 _MAX_HEADING = 80
 _MAX_PLAIN_HEADING = 44
 
 
 def sections(document: Document, view: View) -> list[Section]:
-    """The parts of ``view`` under one heading path each, in order; headings are in none of them.
+    """The parts of ``view`` under one heading path each, in order, each with its heading line.
 
     The first heading is left out of the paths where it is the document's title.
     """
@@ -40,6 +43,7 @@ def sections(document: Document, view: View) -> list[Section]:
     markdown = document.media_type == "text/markdown"
     fenced = False
     opened = 0
+    bare = False
     for number, (start, end) in enumerate(lines):
         line = view.text[start:end].strip()
         if markdown and line.startswith(("```", "~~~")):
@@ -48,15 +52,19 @@ def sections(document: Document, view: View) -> list[Section]:
         following = lines[number + 1] if number + 1 < len(lines) else None
         after_blank = following is not None and view.text[end : following[0]].count("\n") > 1
         after = view.text[slice(*following)] if following else ""
+        if display_width(line) <= _MAX_HEADING:
+            # As in the file: in 第一章 总则 the space between Han characters is no damage.
+            line = " ".join(document.text[slice(*view.to_source(start, end))].split())
         rank = None if fenced else _rank(line, markdown, before_blank and after_blank, after)
         if rank is None:
+            bare = False
             continue
-        _close(found, path, opened, start, view)
-        opened = end
-        if 10 <= rank < 20:
-            # 第一章 总则: here the space between Han characters is no damage.
-            line = " ".join(document.text[slice(*view.to_source(start, end))].split())
-        name = _heading_name(line)
+        # Headings right under one another open one section together.
+        if not bare:
+            _close(found, path, opened, start, view)
+            opened = start
+        bare = True
+        name = _heading_name(line if 10 <= rank < 20 else view.text[start:end])
         if number == 0 and _same_title(name, document.title):
             continue
         while path and path[-1][0] >= rank:
@@ -87,20 +95,16 @@ def _rank(line: str, markdown: bool, alone: bool, after: str) -> int | None:
     for rank, pattern in _NUMBERED:
         if pattern.match(line) and (short or alone):
             return rank
-    if not after:
+    if not after or not alone or not short:
         return None
-    if (match := _DOTTED.match(line)) and short:
-        dots = match[1].count(".")
-        if dots or alone:
-            return 14 + dots
-    if alone and short and not markdown and display_width(after) > display_width(line):
-        return 20
-    return None
+    if match := _DOTTED.match(line):
+        return 14 + match[1].count(".")
+    return 20 if not markdown and display_width(after) > display_width(line) else None
 
 
 def _heading_name(line: str) -> str:
     if match := _MARKDOWN.match(line):
-        line = match[2]
+        line = match[2].rstrip().rstrip("#")
     return line.strip().strip(_QUOTES).strip() or line
 
 

@@ -92,6 +92,3 @@ class FaissStore:
                 "run `xhqa index` to rebuild it"
             )
         return store
-
-
-STORES = {"faiss": FaissStore}

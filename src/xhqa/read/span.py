@@ -74,8 +74,10 @@ class SpanReader:
         return cls(load_reader(path, encoder_folder), tokenizer)
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
-        asked = self._tokenizer.encode("query: " + question, add_special_tokens=False).ids
-        asked = asked[:MAX_QUESTION_TOKENS]
+        encode = self._tokenizer.encode
+        # What was filled in from earlier turns stands in front: a long question keeps its end.
+        asked = encode("query:", add_special_tokens=False).ids
+        asked += encode(question, add_special_tokens=False).ids[-MAX_QUESTION_TOKENS:]
         room = MAX_TOKENS - len(asked) - 4
         windows: list[tuple[Chunk, int, list[int], list[tuple[int, int]]]] = []
         for hit in hits:
@@ -112,8 +114,10 @@ def _has_bfloat16() -> bool:
     """Whether this CPU multiplies bfloat16 in hardware: twice as fast, same answers."""
     import torch
 
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and bool(
-        torch.cpu._is_avx512_bf16_supported()
+    return bool(
+        torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        and torch.cpu._is_avx512_bf16_supported()
     )
 
 

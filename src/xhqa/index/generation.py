@@ -1,0 +1,248 @@
+"""An opened generation, and the checks it goes through first."""
+
+from __future__ import annotations
+
+import array
+import hashlib
+import json
+import re
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xhqa.background import QUESTIONS
+from xhqa.encode import Encoder
+from xhqa.errors import IndexDamagedError, NotFoundError
+from xhqa.lexical import LexicalIndex
+from xhqa.store import FaissStore, VectorStore
+from xhqa.types import Chunk, Document, DocumentInfo, View
+
+# Raised whenever what is written, or how text is repaired, split or tokenized, changes.
+FORMAT = 2
+
+_REBUILD = "run `xhqa index` to rebuild it"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A document to be in the index; ``uploaded`` ones outlive a rebuild from a folder."""
+
+    document: Document
+    uploaded: bool = False
+
+
+class Index:
+    """An opened generation. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        folder: Path,
+        manifest: dict[str, Any],
+        database: sqlite3.Connection,
+        store: VectorStore,
+        lexical: LexicalIndex,
+        question_means: dict[str, npt.NDArray[np.float32]],
+    ) -> None:
+        """``question_means``: by script, the mean vector float32[d] of ordinary questions."""
+        self.folder = folder
+        self.manifest = manifest
+        self.store = store
+        self.lexical = lexical
+        self.question_means = question_means
+        self._database = database
+        self._lock = threading.Lock()
+        # Closed when the last question that uses this index is done.
+        weakref.finalize(self, database.close)
+
+    def __len__(self) -> int:
+        """The number of chunks."""
+        return int(self.manifest["chunks"])
+
+    def documents(self) -> tuple[DocumentInfo, ...]:
+        rows = self._rows(
+            "SELECT d.id, d.title, d.source_name, d.sha256, length(d.text), d.media_type,"
+            " (SELECT count(*) FROM chunks c WHERE c.document_id = d.id)"
+            " FROM documents d ORDER BY d.position"
+        )
+        return tuple(
+            DocumentInfo(
+                id=row[0],
+                title=row[1],
+                source_name=row[2],
+                sha256=row[3],
+                characters=row[4],
+                media_type=row[5],
+                chunks=row[6],
+            )
+            for row in rows
+        )
+
+    def entries(self) -> list[Entry]:
+        """All documents with their texts, in order."""
+        with self._lock:
+            return entries_of(self._database)
+
+    def document(self, document_id: str) -> Document:
+        """Raises NotFoundError where there is none."""
+        rows = self._rows(
+            "SELECT id, title, text, source_name, sha256, media_type FROM documents WHERE id = ?",
+            (document_id,),
+        )
+        if not rows:
+            raise NotFoundError(f"there is no document {document_id!r}: see GET /documents")
+        return Document(*rows[0])
+
+    def holds(self, document_id: str) -> bool:
+        return bool(self._rows("SELECT 1 FROM documents WHERE id = ?", (document_id,)))
+
+    def positions(self, document_ids: Iterable[str]) -> list[int]:
+        """The chunk positions of these documents, ascending."""
+        found: list[int] = []
+        for document_id in document_ids:
+            rows = self._rows("SELECT position FROM chunks WHERE document_id = ?", (document_id,))
+            found.extend(row[0] for row in rows)
+        return sorted(set(found))
+
+    def chunk(self, position: int) -> Chunk:
+        rows = self._rows(
+            "SELECT id, document_id, section_path, start, end, text, origin, sentences"
+            " FROM chunks WHERE position = ?",
+            (position,),
+        )
+        return _chunk_of(rows[0])
+
+    def reusable(self, document: Document) -> tuple[list[Chunk], list[list[str]], list[int]]:
+        """The chunks, tokens and positions of this very document; empty where it changed."""
+        rows = self._rows(
+            "SELECT c.id, c.document_id, c.section_path, c.start, c.end, c.text, c.origin,"
+            " c.sentences, c.tokens, c.position FROM chunks c JOIN documents d"
+            " ON d.id = c.document_id WHERE d.id = ? AND d.sha256 = ? AND d.title = ?"
+            " AND d.media_type = ? ORDER BY c.position",
+            (document.id, document.sha256, document.title, document.media_type),
+        )
+        return (
+            [_chunk_of(row[:8]) for row in rows],
+            [json.loads(row[8]) for row in rows],
+            [row[9] for row in rows],
+        )
+
+    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._database.execute(query, values).fetchall()
+
+
+def _chunk_of(row: tuple[Any, ...]) -> Chunk:
+    origin = array.array("i")
+    origin.frombytes(row[6])
+    return Chunk(
+        id=row[0],
+        document_id=row[1],
+        section_path=tuple(json.loads(row[2])),
+        start=row[3],
+        end=row[4],
+        view=View(row[5], origin),
+        sentences=tuple((a, b) for a, b in json.loads(row[7])),
+    )
+
+
+def exists(index_dir: Path) -> bool:
+    return (index_dir / "CURRENT").is_file()
+
+
+def open_index(index_dir: Path, encoder: Encoder) -> Index:
+    """Open the current generation after checking every file against its sha256.
+
+    Raises NotFoundError where there is no index, IndexDamagedError naming the file that does not
+    match or both encoders where they differ.
+    """
+    folder, manifest = current_generation(index_dir)
+    try:
+        return _open(folder, manifest, encoder)
+    except (IndexDamagedError, FileNotFoundError):
+        # Two builds may have passed since CURRENT was read.
+        again, manifest = current_generation(index_dir)
+        if again == folder:
+            raise
+        return _open(again, manifest, encoder)
+
+
+def current_generation(index_dir: Path) -> tuple[Path, dict[str, Any]]:
+    """The current generation's folder and its verified manifest."""
+    pointer = index_dir / "CURRENT"
+    try:
+        current = json.loads(pointer.read_text("utf-8"))
+        name, expected = current["generation"], current["manifest_sha256"]
+        valid = bool(re.fullmatch(r"[0-9a-z-]{1,64}", name))
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            f"there is no index in {index_dir}: run `xhqa index`, or set XHQA_INDEX_DIR"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IndexDamagedError(f"{pointer} is damaged: {_REBUILD}") from error
+    folder = index_dir / "generations" / name if valid else index_dir
+    if not valid or not folder.is_dir():
+        raise IndexDamagedError(f"{pointer} is damaged or names a missing index: {_REBUILD}")
+    manifest_path = folder / "manifest.json"
+    if sha256_of(manifest_path) != expected:
+        raise IndexDamagedError(f"{manifest_path} does not match {pointer}: {_REBUILD}")
+    manifest: dict[str, Any] = json.loads(manifest_path.read_text("utf-8"))
+    if manifest["format"] != FORMAT:
+        raise IndexDamagedError(
+            f"{folder} has format {manifest['format']}, this xhqa reads {FORMAT}: {_REBUILD}"
+        )
+    return folder, manifest
+
+
+def verify(folder: Path, manifest: dict[str, Any], file: str) -> None:
+    if sha256_of(folder / file) != manifest["files"][file]:
+        raise IndexDamagedError(f"{folder / file} is damaged (sha256 differs): {_REBUILD}")
+
+
+def _open(folder: Path, manifest: dict[str, Any], encoder: Encoder) -> Index:
+    for file in manifest["files"]:
+        verify(folder, manifest, file)
+    built_with = manifest["encoder"]
+    if built_with["fingerprint"] != encoder.fingerprint:
+        raise IndexDamagedError(
+            f"the index was built with the encoder {built_with['name']} "
+            f"({built_with['fingerprint']}), but {encoder.name} ({encoder.fingerprint}) is in "
+            f"use: {_REBUILD}, or set XHQA_ENCODER"
+        )
+    store = FaissStore.load(folder / "vectors.faiss", built_with["dimension"])
+    lexical = LexicalIndex.load(folder / "lexical")
+    means = np.load(folder / "question_means.npy", allow_pickle=False)
+    database = connect(folder)
+    return Index(
+        folder, manifest, database, store, lexical, dict(zip(QUESTIONS, means, strict=True))
+    )
+
+
+def connect(folder: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{(folder / 'documents.sqlite').resolve().as_uri()}?mode=ro&immutable=1",
+        uri=True,
+        check_same_thread=False,
+    )
+
+
+def entries_of(database: sqlite3.Connection) -> list[Entry]:
+    rows = database.execute(
+        "SELECT id, title, text, source_name, sha256, media_type, uploaded"
+        " FROM documents ORDER BY position"
+    )
+    return [Entry(Document(*row[:6]), bool(row[6])) for row in rows]
+
+
+def sha256_of(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None
