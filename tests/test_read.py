@@ -1,15 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from xhqa.load import load, repair
 from xhqa.read.sentence import SentenceReader, holds_kind
-from xhqa.read.span import _decode, tidy_edges
+from xhqa.read.span import SpanReader, _decode, tidy_edges
 from xhqa.split import split
-from xhqa.types import Chunk, Hit
+from xhqa.types import Chunk, Hit, View
 
 
 def chunk(text: str) -> Chunk:
@@ -116,3 +118,62 @@ def test_decoding_takes_start_and_end_together_and_never_backwards() -> None:
         assert one.start < one.end
         for other in spans:
             assert one is other or one.end <= other.start or other.end <= one.start
+
+
+class CharacterTokenizer:
+    """A token a character; its id is the code point."""
+
+    def encode(self, text: str, add_special_tokens: bool) -> SimpleNamespace:
+        assert not add_special_tokens
+        return SimpleNamespace(
+            ids=[ord(char) for char in text], offsets=[(n, n + 1) for n in range(len(text))]
+        )
+
+
+def pointing_model(seen: list[list[int]]) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Start at 三, end at 座; each scores 3, "no answer" 1 and anything else -5."""
+
+    def model(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        seen.extend(row[: int(m.sum())].tolist() for row, m in zip(ids, mask, strict=True))
+        logits = torch.full((*ids.shape, 2), -5.0)
+        logits[..., 0][ids == ord("三")] = 3.0
+        logits[..., 1][ids == ord("座")] = 3.0
+        logits[:, 0] = 1.0
+        return logits
+
+    return model
+
+
+def test_the_span_reader_scores_spans_over_no_answer() -> None:
+    seen: list[list[int]] = []
+    reader = SpanReader(pointing_model(seen), CharacterTokenizer())  # type: ignore[arg-type]
+    other = chunk("别的镇没有桥。")
+    spans = reader.read("几座？", [Hit(other, 1.0, 0, 0), Hit(TOWN, 0.5, 0, 0)])
+    best = spans[0]
+    assert best.chunk is TOWN
+    assert TOWN.text[best.start : best.end] == "三十座"
+    assert best.score == pytest.approx(3 + 3 - 2)
+    assert spans[-1].score == pytest.approx(-5 - 5 - 2)
+    text = "".join(map(chr, seen[1]))
+    assert text == f"\x00query:几座？\x02\x02{TOWN.text}\x02"
+    assert reader.read("几座？", []) == []
+
+
+def test_long_passages_are_read_in_windows_that_overlap() -> None:
+    seen: list[list[int]] = []
+    reader = SpanReader(pointing_model(seen), CharacterTokenizer())  # type: ignore[arg-type]
+    text = "河" * 500 + "三十座" + "河" * 300
+    long = Chunk("a#0", "a", (), 0, len(text), View(text, range(len(text))), ((0, len(text)),))
+    spans = reader.read("前面的话" * 30 + "几座？", [Hit(long, 1.0, 0, 0)])
+    assert {text[s.start : s.end] for s in spans if s.score > 0} == {"三十座"}
+    assert all(len(row) <= 384 for row in seen)
+    question = "".join(map(chr, seen[0])).split("\x02")[0]
+    assert question.endswith("几座？")
+    assert len(question) == len("\x00query:") + 64
+    covered = [0] * len(text)
+    room = 384 - 70 - 4
+    for number, row in enumerate(seen):
+        start = number * (room - 128)
+        for at in range(start, start + len(row) - 74):
+            covered[at] += 1
+    assert min(covered) >= 1
