@@ -25,6 +25,9 @@ from .questions import Question
 from .squad import load_squad
 
 
+_FEATURES = ("score", "margin", "dense", "lexical")
+
+
 def _rows(
     pipeline: Pipeline, questions: Sequence[Question], by_overlap: bool
 ) -> tuple[list[tuple[float, ...]], list[bool]]:
@@ -57,6 +60,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("answerable", type=Path)
     parser.add_argument("unanswerable", type=Path, nargs="+")
+    parser.add_argument(
+        "--questions-from", type=Path, help="a file parallel to the first, whose questions join in"
+    )
+    parser.add_argument("--use", nargs="+", choices=_FEATURES, default=_FEATURES)
     parser.add_argument("--limit", type=int, default=400, help="questions of each kind")
     parser.add_argument("--wrongly-refused", type=float, default=0.05)
     parser.add_argument(
@@ -66,6 +73,8 @@ def main() -> None:
     settings = load_settings()
     encoder = encoder_of(settings)
     paragraphs, answerable = load_squad(args.answerable)
+    if args.questions_from:
+        answerable = answerable + load_squad(args.answerable, args.questions_from)[1]
     absent = [q for path in args.unanswerable for q in load_squad(path)[1]]
     rng = random.Random(1)
     answerable = rng.sample(answerable, min(args.limit, len(answerable)))
@@ -76,12 +85,12 @@ def main() -> None:
     absent_rows, _ = _rows(pipeline, absent, args.by_overlap)
     table = np.array(rows + absent_rows)
     labels = np.array(right + [False] * len(absent_rows))
+    table *= [name in args.use for name in _FEATURES]
     model = LogisticRegression(C=100.0, max_iter=10_000).fit(table, labels)
     probabilities = model.predict_proba(table)[:, 1]
     of_answerable = probabilities[: len(rows)]
     threshold = float(np.quantile(of_answerable, args.wrongly_refused))
-    names = ("score", "margin", "dense", "lexical")
-    weights = ", ".join(f"{n}={w:.3f}" for n, w in zip(names, model.coef_[0], strict=True))
+    weights = ", ".join(f"{n}={w:.3f}" for n, w in zip(_FEATURES, model.coef_[0], strict=True))
     print(f"Calibration(bias={model.intercept_[0]:.3f}, {weights}, threshold={threshold:.3f})")
     print(
         f"right {np.mean(right):.3f}  "

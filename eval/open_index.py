@@ -42,5 +42,5 @@ def index_paragraphs(
         )
         for paragraph in paragraphs
     ]
-    build(index_dir, lambda _: entries, encoder, progress)
+    build(index_dir, lambda _: entries, encoder, progress, over_damage=True)
     return settings.model_copy(update={"index_dir": index_dir})

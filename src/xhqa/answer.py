@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from xhqa.errors import IndexDamagedError
-from xhqa.script import fold, tidy
+from xhqa.script import fold, has_han, tidy
 from xhqa.types import Answer, Citation, Document, Hit, Passage, RefusalReason, Span
 
 _MAX_CITATIONS = 5
@@ -53,13 +53,26 @@ def features(spans: Sequence[Span], hits: Sequence[Hit]) -> tuple[float, float, 
     return best.score, margin, max(h.dense for h in hits), max(h.lexical for h in hits)
 
 
-# Fitted on the validation halves: `python -m xhqa_eval.calibrate` (docs/quality.md).
-CALIBRATIONS = {
-    "span": Calibration(bias=-1.0, score=0.5, margin=0.2, dense=0.0, lexical=1.0, threshold=0.2),
-    "sentence": Calibration(
-        bias=-16.843, score=14.149, margin=29.236, dense=11.746, lexical=1.019, threshold=0.187
+# Fitted on questions of the validation sets: `python -m xhqa_eval.calibrate` (docs/quality.md).
+_SPAN = Calibration(
+    bias=-1.427, score=0.262, margin=0.106, dense=-0.292, lexical=1.680, threshold=0.078
+)
+_CALIBRATIONS = {
+    ("span", "han"): _SPAN,
+    ("span", "other"): _SPAN,
+    ("sentence", "han"): Calibration(
+        bias=-14.634, score=19.714, margin=26.154, dense=0.0, lexical=0.0, threshold=0.110
+    ),
+    ("sentence", "other"): Calibration(
+        bias=-14.292, score=24.476, margin=11.998, dense=0.0, lexical=0.0, threshold=0.160
     ),
 }
+
+
+def calibration_of(reader: str, question: str) -> Calibration:
+    """The calibration of a reader's scores for questions in this question's script: questions in
+    another language than the text lie further from it."""
+    return _CALIBRATIONS[reader, "han" if has_han(question) else "other"]
 
 
 def source_range(span: Span) -> tuple[int, int]:

@@ -26,9 +26,9 @@ class Settings(BaseSettings):
         description="`bundled`, or a sentence-transformers model: a hub name or a folder.",
     )
     reader: str = Field(
-        "bundled",
-        description="`bundled` (the trained span reader), `sentence` (light: whole sentences, no "
-        "model of its own), or a `reader.safetensors` made by `xhqa train-reader`.",
+        "sentence",
+        description="`sentence` (whole sentences), `span` (the trained reader in the package: exact "
+        "spans), or a `reader.safetensors` from `xhqa train-reader`.",
     )
     min_confidence: float | None = Field(
         None,

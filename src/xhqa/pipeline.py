@@ -16,7 +16,7 @@ import numpy as np
 
 from xhqa import bundle
 from xhqa import index as indexes
-from xhqa.answer import CALIBRATIONS, compose
+from xhqa.answer import calibration_of, compose
 from xhqa.config import Settings, load_settings
 from xhqa.converse import readings
 from xhqa.encode import Encoder, Vectors, open_encoder
@@ -101,7 +101,7 @@ class Pipeline:
         state, among = self._scope(document_ids)
         question = _checked(question)
         spent = {"retrieve": 0.0, "read": 0.0}
-        calibration = CALIBRATIONS[state.reader.name]
+        calibration = calibration_of(state.reader.name, question)
         best: tuple[float, str, list[Hit], list[Span]] | None = None
         for reading in (*readings(question, history), question):
             started = time.perf_counter()
@@ -276,7 +276,7 @@ def reader_of(settings: Settings) -> Reader | None:
         return None
     from xhqa.read.span import BUNDLED, SpanReader
 
-    path = BUNDLED if settings.reader == "bundled" else Path(settings.reader)
+    path = BUNDLED if settings.reader == "span" else Path(settings.reader)
     return SpanReader.load(path, bundle.converted(settings.cache_dir))
 
 
