@@ -24,7 +24,6 @@ from .open_index import index_paragraphs
 from .questions import Question
 from .squad import load_squad
 
-
 _FEATURES = ("score", "margin", "dense", "lexical")
 
 

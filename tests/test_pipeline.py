@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from xhqa.config import Settings
 from xhqa.errors import InputError, NotFoundError
 from xhqa.index import build
 from xhqa.pipeline import Pipeline
-from xhqa.types import Hit, Span, Turn
+from xhqa.types import Turn
 
 MakePipeline = Callable[[dict[str, str | bytes]], Pipeline]
 
@@ -49,28 +49,6 @@ def test_top_k_and_document_ids_limit_what_is_read(make_pipeline: MakePipeline) 
     assert pipeline.ask("学校", document_ids=[]).refusal_reason == "no_evidence"
     with pytest.raises(InputError, match="丙"):
         pipeline.ask("学校", document_ids=["丙"])
-
-
-def test_a_question_without_a_known_word_is_read_deeper(make_pipeline: MakePipeline) -> None:
-    pipeline = make_pipeline({f"{n}.txt": f"第{n}篇的内容在此。" for n in range(8)})
-    read: list[int] = []
-    reader = pipeline._state.reader
-    original = reader.read
-
-    def counting(question: str, hits: Sequence[Hit]) -> list[Span]:
-        read.append(len(hits))
-        return original(question, hits)
-
-    reader.read = counting  # type: ignore[method-assign]
-    answer = pipeline.ask("Unbekannte Wörter?", top_k=3)
-    assert len(answer.passages) == 3
-    pipeline.ask("第3篇的内容？", top_k=3)
-    assert read == [6, 3]
-    cited = answer.citations[0]
-    assert any(
-        p.document_id == cited.document_id and p.start_char_index <= cited.start_char_index
-        for p in answer.passages
-    )
 
 
 def test_a_follow_up_is_completed_from_history(make_pipeline: MakePipeline) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from xhqa.script import display_width, fold, straddles, tidy
+from xhqa.script import display_width, fold, question_script, straddles, tidy
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,18 @@ def test_straddles() -> None:
 
 def test_display_width() -> None:
     assert display_width("徐汇AB。") == 8
+
+
+@pytest.mark.parametrize(
+    ("question", "script"),
+    [
+        ("徐汇有多少家企业？", "han"),
+        ("DeepSeek和ChatGPT哪个好？", "han"),
+        ("GDP多少？", "han"),
+        ("How many?", "other"),
+        ("Who leads the Qizhi Institute (期智研究院)?", "other"),
+        ("", "other"),
+    ],
+)
+def test_question_script(question: str, script: str) -> None:
+    assert question_script(question) == script

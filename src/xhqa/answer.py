@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from xhqa.errors import IndexDamagedError
-from xhqa.script import fold, has_han, tidy
+from xhqa.script import fold, question_script, tidy
 from xhqa.types import Answer, Citation, Document, Hit, Passage, RefusalReason, Span
 
 _MAX_CITATIONS = 5
@@ -72,7 +72,7 @@ _CALIBRATIONS = {
 def calibration_of(reader: str, question: str) -> Calibration:
     """The calibration of a reader's scores for questions in this question's script: questions in
     another language than the text lie further from it."""
-    return _CALIBRATIONS[reader, "han" if has_han(question) else "other"]
+    return _CALIBRATIONS[reader, question_script(question)]
 
 
 def source_range(span: Span) -> tuple[int, int]:

@@ -27,8 +27,8 @@ class Settings(BaseSettings):
     )
     reader: str = Field(
         "sentence",
-        description="`sentence` (whole sentences), `span` (the trained reader in the package: exact "
-        "spans), or a `reader.safetensors` from `xhqa train-reader`.",
+        description="`sentence` (whole sentences), `span` (the reader trained for this package: "
+        "exact spans), or a `reader.safetensors` from `xhqa train-reader`.",
     )
     min_confidence: float | None = Field(
         None,

@@ -31,9 +31,6 @@ from xhqa.types import Answer, Document, DocumentInfo, Hit, Span, Turn
 
 MAX_QUESTION = 1000
 _VECTOR_CACHE = 4096
-# Below this lexical share the ranking stands on vectors alone (another language, say), and the
-# passage that answers is more often further down.
-_LEXICAL_HOLD = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +92,8 @@ class Pipeline:
         top_k: int = 5,
         document_ids: Sequence[str] | None = None,
     ) -> Answer:
-        """Answer from the ``top_k`` best passages, or twice as many where no passage has a word of
-        the question. Raises InputError for an empty question or an unknown document id."""
+        """Answer from the ``top_k`` best passages; raises InputError for an empty or too long
+        question and for an unknown document id."""
         began = time.perf_counter()
         state, among = self._scope(document_ids)
         question = _checked(question)
@@ -106,9 +103,7 @@ class Pipeline:
         for reading in (*readings(question, history), question):
             started = time.perf_counter()
             asked = fold(reading)
-            hits = self._retrieve(state, asked, 2 * top_k, among)
-            if max((hit.lexical for hit in hits), default=0.0) >= _LEXICAL_HOLD:
-                hits = hits[:top_k]
+            hits = self._retrieve(state, asked, top_k, among)
             retrieved = time.perf_counter()
             spans = state.reader.read(asked, hits)
             spent["retrieve"] += (retrieved - started) * 1000
@@ -123,7 +118,7 @@ class Pipeline:
             question,
             reading,
             spans,
-            _shown(hits, spans, top_k),
+            hits,
             confidence,
             calibration.threshold if threshold is None else threshold,
             cache(state.index.document),
@@ -236,14 +231,6 @@ class Pipeline:
             while len(self._vectors) > _VECTOR_CACHE:
                 self._vectors.popitem(last=False)
         return [known[text] for text in texts]
-
-
-def _shown(hits: Sequence[Hit], spans: Sequence[Span], top_k: int) -> list[Hit]:
-    """The ``top_k`` best of the passages read, the one with the answer among them."""
-    shown = list(hits[:top_k])
-    if spans and shown and all(hit.chunk.id != spans[0].chunk.id for hit in shown):
-        shown[-1] = next(hit for hit in hits if hit.chunk.id == spans[0].chunk.id)
-    return shown
 
 
 def _checked(question: str) -> str:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from xhqa.index import Index
 from xhqa.lexical import query_tokens
-from xhqa.script import has_han
+from xhqa.script import question_script
 from xhqa.types import Hit
 
 # What a passage that holds all of the question's words gains, in units of cosine. Chosen on the
@@ -24,7 +24,7 @@ def centred(
     index: Index, question: str, vector: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
     """The question's vector float32[d] less a part of what all questions in its script share."""
-    mean = index.question_means["han" if has_han(question) else "other"]
+    mean = index.question_means[question_script(question)]
     return vector - np.float32(MEAN_SHARE) * mean
 
 

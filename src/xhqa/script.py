@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import jieba
@@ -35,6 +35,12 @@ def is_wide(char: str) -> bool:
 
 def has_han(text: str) -> bool:
     return bool(_HAN.search(text))
+
+
+def question_script(text: str) -> Literal["han", "other"]:
+    """The script a question is asked in; names quoted in another do not count for much."""
+    words = re.findall(r"[^\W\d_]+", _HAN.sub(" ", text))
+    return "han" if len(_HAN.findall(text)) > len(words) else "other"
 
 
 @lru_cache(maxsize=65536)
