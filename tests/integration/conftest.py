@@ -45,6 +45,8 @@ def server(index_dir: Path) -> Iterator[str]:
             try:
                 with urllib.request.urlopen(f"{address}/health/ready", timeout=5):
                     break
+            except urllib.error.HTTPError as error:
+                error.close()
             except (urllib.error.URLError, ConnectionError):
                 time.sleep(0.2)
             assert process.poll() is None, process.stderr and process.stderr.read()
