@@ -8,7 +8,7 @@ import pytest
 
 from xhqa import bundle
 from xhqa.errors import ModelError
-from xhqa.read.model import quantise
+from xhqa.read.model import load_reader, quantise
 
 
 def test_dequantise_by_hand() -> None:
@@ -40,3 +40,12 @@ def test_damaged_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(ModelError, match="sha256"):
         bundle.converted(tmp_path / "cache")
     assert [p.suffix for p in (tmp_path / "cache").iterdir()] in ([".lock"], [])
+
+
+@pytest.mark.parametrize("content", [b"", b"not safetensors at all", None])
+def test_what_is_no_reader_is_refused_by_name(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "mine.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"mine\.safetensors is not a reader: check XHQA_READER"):
+        load_reader(path, tmp_path)

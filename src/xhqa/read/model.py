@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -97,11 +97,7 @@ def load_reader(path: Path, folder: Path) -> SpanModel:
         with safe_open(path, "pt") as opened:
             metadata = opened.metadata() or {}
         stored = load_file(path)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} is not a reader: check XHQA_READER ({error})") from error
-    except Exception as error:
-        if type(error).__name__ != "SafetensorError":
-            raise
+    except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"{path} is not a reader: check XHQA_READER ({error})") from error
     if metadata.get("format") != _FORMAT or metadata.get("base") != bundle.SHA256:
         raise ModelError(
