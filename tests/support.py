@@ -17,6 +17,7 @@ class HashEncoder:
     name = "hash"
     fingerprint = "hash-1"
     dimension = 256
+    max_tokens = 512
 
     def __init__(self) -> None:
         self.embedded: list[str] = []

@@ -49,3 +49,26 @@ def test_what_is_no_reader_is_refused_by_name(tmp_path: Path, content: bytes | N
         path.write_bytes(content)
     with pytest.raises(ModelError, match=r"mine\.safetensors is not a reader: check XHQA_READER"):
         load_reader(path, tmp_path)
+
+
+def test_a_cached_model_that_is_not_whole_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def convert(target: Path, notify: object) -> None:
+        made.append(target.name)
+        (target / "part").mkdir(parents=True)
+        (target / "part" / "model").write_bytes(b"weights")
+        bundle._seal(target)
+
+    monkeypatch.setattr(bundle, "_convert", convert)
+    folder = bundle.converted(tmp_path)
+    assert bundle.converted(tmp_path) == folder
+    assert len(made) == 1
+    (folder / "part" / "model").write_bytes(b"weig")
+    bundle.converted(tmp_path)
+    assert (folder / "part" / "model").read_bytes() == b"weights"
+    (folder / "sizes.json").unlink()
+    bundle.converted(tmp_path)
+    assert len(made) == 3

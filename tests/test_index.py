@@ -51,6 +51,18 @@ def test_what_was_put_in_is_there(built: Path, encoder: HashEncoder) -> None:
         index.document("丙")
 
 
+def test_chunks_are_no_longer_than_the_encoder_takes(tmp_path: Path) -> None:
+    class Short(HashEncoder):
+        max_tokens = 100
+
+    text = "甲镇有三十座桥。" * 40
+    wide = build(tmp_path / "a", lambda _: [Entry(load(text.encode(), "甲.txt"))], HashEncoder())
+    short = build(tmp_path / "b", lambda _: [Entry(load(text.encode(), "甲.txt"))], Short())
+    longest = [max(len(i.chunk(n).text) for n in range(len(i))) for i in (wide, short)]
+    assert 200 < longest[0] <= 256
+    assert 40 <= longest[1] <= 50
+
+
 def test_unchanged_documents_are_not_embedded_again(built: Path, encoder: HashEncoder) -> None:
     before = open_index(built, encoder)
     old = before.store.vectors([0, 1])

@@ -19,6 +19,7 @@ from xhqa.train.examples import (
     read_squad,
     retrieve_neighbours,
 )
+from xhqa.train.gloss import Glossary
 from xhqa.train.loop import Recipe, Training, batches, collate, span_loss
 from xhqa.train.windows import make_window
 
@@ -99,6 +100,8 @@ def test_parallel_files_are_crossed(tmp_path: Path) -> None:
     assert {(e.question, e.passage) for e in found} == {
         (q, p) for q in ("有几座桥？", "How many?") for p in ("有三十座桥。", "It has 30.")
     }
+    twice = read_examples([tmp_path / "zh.json"] * 2 + [tmp_path / "en.json"] * 2, 1)
+    assert sorted(map(str, twice)) == sorted(map(str, found * 2))
     with pytest.raises(InputError, match="not parallel"):
         cross_lingual(found, found[:1])
 
@@ -124,6 +127,81 @@ def test_negatives_are_not_answered_by_their_passage() -> None:
     assert cut is not None
     assert "三十座" not in cut.passage
     assert cut.passage.startswith("甲镇建于1952年。乙村")
+
+
+def test_a_thing_is_swapped_only_where_nothing_more_definite_is() -> None:
+    passage = "上海有大模型企业755家，徐汇有工厂。"
+    asked = [
+        example("上海有多少家企业？", "755家", passage),
+        example("浦东有多少座桥梁？", None, "浦东的桥梁。"),
+        example("大学里有几座工厂？", None, "大学。"),
+        example("黄浦江有多长？", None, "黄浦江。"),
+    ]
+    negatives = NegativeMaker(asked, {})
+    made = [negatives.swapped(asked[0], random.Random(seed)) for seed in range(20)]
+    questions = {m.question for m in made if m is not None}
+    assert questions
+    # 上海 is a place, 企业 a thing: only the place goes.
+    assert questions <= {"浦东有多少家企业？", "黄浦江有多少家企业？"}
+    bare = example("有多少家企业？", "755家", passage)
+    negatives = NegativeMaker([bare, *asked[1:]], {})
+    swapped = [negatives.swapped(bare, random.Random(seed)) for seed in range(20)]
+    assert {m.question for m in swapped if m is not None} >= {"有多少家桥梁？"}
+
+
+def test_a_question_is_asked_of_a_year_that_its_passage_does_not_speak_of() -> None:
+    negatives = NegativeMaker([], {})
+    for seed in range(30):
+        made = negatives.dated(example("镇上有几座桥？", "三十座"), random.Random(seed))
+        assert made is None or (
+            made.answer is None and made.question.endswith("年，镇上有几座桥？")
+        )
+        assert made is None or "1952" not in made.question
+    made = negatives.dated(example("How many bridges are there?", "三十座"), random.Random(1))
+    assert made is not None
+    assert made.question[8:] == " how many bridges are there?"
+    assert negatives.dated(example("1952年如何？", "建于1952年"), random.Random(1)) is None
+
+
+def test_glosses_put_a_question_into_english() -> None:
+    glossary = Glossary()
+    assert glossary.word("桥梁") == "bridge"
+    assert glossary.word("为什么") == "why"
+    assert glossary.word("Tesla") == "Tesla"
+    assert glossary.word("在桥梁上") == "in bridge on"
+    assert glossary.word("犇羴") == "Benshan"
+    switched = {glossary.switched("谁建造了桥梁？", random.Random(seed)) for seed in range(12)}
+    assert "who construct bridge?" in switched
+    assert any("桥梁" in q and "who" in q for q in switched)
+
+
+def test_only_the_asked_share_of_chinese_questions_is_put_into_english(
+    tokenizer: Tokenizer,
+) -> None:
+    examples = [example("有几座桥？", "三十座")] * 32
+
+    def english(share: float) -> int:
+        recipe = Recipe(steps=1, batch=8, min_tokens=8, max_tokens=24, code_switch=share)
+        stream = batches(examples, NegativeMaker(examples, {}), tokenizer, recipe)
+        windows = [window for _ in range(4) for window in next(stream)]
+        return sum(tokenizer.token_to_id("座") not in w.ids[: w.passage_start] for w in windows)
+
+    assert english(0.0) == 0
+    # Some keep every other word as it is.
+    assert english(1.0) > 20
+
+
+def test_frozen_layers_stay_as_they_are(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    examples = [example("有几座桥？", "三十座")] * 4
+    recipe = Recipe(steps=3, batch=2, warmup=1, min_tokens=8, max_tokens=24, frozen_layers=1)
+    model = tiny_model()
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    model.freeze(recipe.frozen_layers)
+    training = Training(model, recipe, tmp_path)
+    training.run(batches(examples, NegativeMaker(examples, {}), tokenizer, recipe))
+    moved = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
+    assert "head.weight" in moved
+    assert not any(name.startswith("encoder.encoder.layer.0.") for name in moved)
 
 
 def test_neighbours_do_not_hold_the_answer() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import itertools
+import json
 import os
 import shutil
 import struct
@@ -32,6 +33,7 @@ SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 LICENCE = "MIT"
 # Raised whenever the conversion below changes what it writes.
 CONVERSION = 3
+_SIZES = "sizes.json"
 
 _LAYER_NAMES = {
     "q": "attention.self.query",
@@ -278,19 +280,20 @@ def _write_sentence_transformer(bert: Path, folder: Path) -> None:
 def converted(cache_dir: Path, notify: Callable[[str], None] = lambda message: None) -> Path:
     """The folder of the converted model, made on the first call (about 450 MB of disk).
 
-    Two processes may call this at once: one converts, the other waits. ``notify`` is told before
-    slow work starts. Raises ModelError where the weights are missing or damaged, or where the
-    cache cannot be written.
+    Two processes may call this at once: one converts, the other waits. A folder that is not whole
+    is made anew. ``notify`` is told before slow work starts. Raises ModelError where the weights
+    are missing or damaged, or where the cache cannot be written.
     """
     from filelock import FileLock
 
     target = cache_dir / f"{NAME}-{SHA256[:12]}-v{CONVERSION}"
-    if target.is_dir():
+    if _is_whole(target):
         return target
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(cache_dir / f"{target.name}.lock"):
-            if not target.is_dir():
+            if not _is_whole(target):
+                shutil.rmtree(target, ignore_errors=True)
                 _convert(target, notify)
     except OSError as error:
         raise ModelError(
@@ -298,6 +301,25 @@ def converted(cache_dir: Path, notify: Callable[[str], None] = lambda message: N
             "free some space or set XHQA_CACHE_DIR to a folder you may write"
         ) from error
     return target
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether every file of a converted model is there with its size: a cache outlives crashes."""
+    try:
+        sizes = json.loads((folder / _SIZES).read_text("utf-8"))
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError):
+        return False
+
+
+def _seal(folder: Path) -> None:
+    """Bring the files to disk, and write down their sizes last."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
+    (folder / _SIZES).write_text(json.dumps(sizes, indent=1), "utf-8")
+    for path in (*paths, folder / _SIZES):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def _convert(target: Path, notify: Callable[[str], None]) -> None:
@@ -314,6 +336,7 @@ def _convert(target: Path, notify: Callable[[str], None]) -> None:
     try:
         _write_model(parse(data), work / "bert")
         _write_sentence_transformer(work / "bert", work / "model")
+        _seal(work / "model")
         os.replace(work / "model", target)
     finally:
         shutil.rmtree(work, ignore_errors=True)

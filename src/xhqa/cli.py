@@ -90,6 +90,33 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--minutes", type=float, metavar="M", help="stop after so long, to go on later"
     )
+    train.add_argument(
+        "--from",
+        dest="start",
+        metavar="READER",
+        help="reader.safetensors to begin with, or 'bundled' for the package's own",
+    )
+    train.add_argument(
+        "--rate", type=float, default=1.5e-4, help="highest learning rate (default: %(default)s)"
+    )
+    train.add_argument(
+        "--decay", type=float, default=0.25, help="last share of the run with a falling rate"
+    )
+    train.add_argument(
+        "--frozen-layers",
+        type=int,
+        default=0,
+        choices=range(13),
+        metavar="N",
+        help="keep the lowest N of the 12 layers as they are: faster",
+    )
+    train.add_argument(
+        "--code-switch",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="put this share of Chinese questions into English word by word (needs xhqa[train])",
+    )
     train.add_argument("--seed", type=int, default=1)
     train.set_defaults(run=_train_reader)
 
@@ -252,13 +279,23 @@ def _eval(arguments: argparse.Namespace) -> int:
 
 def _train_reader(arguments: argparse.Namespace) -> int:
     from xhqa.config import load_settings
+    from xhqa.read.span import BUNDLED
     from xhqa.train.command import train_reader
     from xhqa.train.loop import Recipe
 
-    recipe = Recipe(arguments.steps, seed=arguments.seed)
-    settings = load_settings()
+    recipe = Recipe(
+        arguments.steps,
+        peak=arguments.rate,
+        decay=arguments.decay,
+        frozen_layers=arguments.frozen_layers,
+        code_switch=arguments.code_switch,
+        seed=arguments.seed,
+    )
+    start = None
+    if arguments.start:
+        start = BUNDLED if arguments.start == "bundled" else Path(arguments.start)
     path = train_reader(
-        arguments.files, arguments.out, recipe, settings, arguments.minutes, _notify
+        arguments.files, arguments.out, recipe, load_settings(), arguments.minutes, _notify, start
     )
     print(f"reader: {path} (use it with XHQA_READER={path})")
     return 0

@@ -22,11 +22,12 @@ Vectors = npt.NDArray[np.float32]
 
 class Encoder(Protocol):
     """``name`` and ``fingerprint`` tell one model from another; ``dimension`` is that of its
-    vectors."""
+    vectors, ``max_tokens`` the length beyond which it cuts a text off."""
 
     name: str
     fingerprint: str
     dimension: int
+    max_tokens: int
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """float32[len(texts), dimension], each of unit length."""
@@ -47,6 +48,7 @@ class SentenceTransformerEncoder:
         self.name = name
         self.fingerprint = fingerprint
         self.dimension = int(model.get_embedding_dimension() or 0)
+        self.max_tokens = int(model.max_seq_length or 512)
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         vectors: Vectors = self._model.encode_query(

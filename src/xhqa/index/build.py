@@ -168,6 +168,8 @@ def _write_generation(
     tokens: list[list[str]] = []
     texts: list[str] = []
     vectors: dict[int, Any] = {}
+    # Room for the prompt and the heading path, which go with a chunk.
+    longest = min(MAX_CHUNK_TOKENS, max(encoder.max_tokens // 2, encoder.max_tokens - 64))
     for number, entry in enumerate(entries):
         progress("split", number, len(entries))
         document = entry.document
@@ -176,7 +178,7 @@ def _write_generation(
             for offset, vector in enumerate(old.store.vectors(positions)):
                 vectors[len(chunks) + offset] = vector
         else:
-            kept = split(document, repair(document), encoder.count_tokens, MAX_CHUNK_TOKENS)
+            kept = split(document, repair(document), encoder.count_tokens, longest)
             kept_tokens = [tokenize(embedding_text(document, chunk)) for chunk in kept]
         chunks += kept
         tokens += kept_tokens

@@ -35,6 +35,11 @@ class SpanModel(nn.Module):
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
 
+    def freeze(self, layers: int) -> None:
+        """Keep the lowest ``layers`` of the encoder as they are in training."""
+        for layer in self.encoder.encoder.layer[:layers]:
+            layer.requires_grad_(False)
+
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         logits: torch.Tensor = self.head(states)

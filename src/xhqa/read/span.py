@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from xhqa.cpu import has_bfloat16
 from xhqa.script import is_han
 from xhqa.types import Chunk, Hit, Span
 
@@ -61,7 +62,7 @@ class SpanReader:
     def __init__(self, model: SpanModel, tokenizer: Tokenizer) -> None:
         self._model = model
         self._tokenizer = tokenizer
-        self._half = _has_bfloat16()
+        self._half = has_bfloat16()
 
     @classmethod
     def load(cls, path: Path, encoder_folder: Path) -> SpanReader:
@@ -108,17 +109,6 @@ class SpanReader:
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, self._half):
             logits: npt.NDArray[np.float32] = self._model(ids, mask).float().numpy()
         return logits
-
-
-def _has_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware: twice as fast, same answers."""
-    import torch
-
-    return bool(
-        torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        and torch.cpu._is_avx512_bf16_supported()
-    )
 
 
 def _decode(

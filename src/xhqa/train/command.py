@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 READER = "reader.safetensors"
 _HELD_OUT = 200
+# Validation takes half a minute on two cores.
+_VALIDATE_MINUTES = 20
 # Share of the passages in Traditional characters that stay as they are.
 _UNFOLDED = 0.12
 
@@ -42,15 +46,17 @@ def train_reader(
     settings: Settings,
     minutes: float | None,
     notify: Callable[[str], None],
+    start: Path | None = None,
 ) -> Path:
     """Fine-tune the bundled encoder on SQuAD-style ``files``; return the reader's path.
 
-    Goes on where an earlier run in ``out`` stopped. Raises InputError for files that cannot be
-    read and for a recipe other than that run's.
+    A file named k times counts k times. ``start``: a trained reader to begin with. Goes on where an
+    earlier run in ``out`` stopped. Raises InputError for files that cannot be read and for a recipe
+    other than that run's.
     """
     from tokenizers import Tokenizer
 
-    from xhqa.read.model import from_folder, save_reader
+    from xhqa.read.model import from_folder, load_reader, save_reader
 
     torch.manual_seed(recipe.seed)
     folder = bundle.converted(settings.cache_dir, notify)
@@ -61,16 +67,32 @@ def train_reader(
     train, held_out = hold_out(examples, recipe.seed)
     windows = validation_windows(held_out, negatives, tokenizer, recipe)
     model = from_folder(folder)
-    base = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    base = {
+        name: p.detach().clone()
+        for name, p in model.encoder.named_parameters(prefix="encoder")
+        if p.requires_grad
+    }
+    if start is not None:
+        model.load_state_dict(load_reader(start, folder).state_dict())
+    model.freeze(recipe.frozen_layers)
+    weights = dict(model.named_parameters())
+    kept = [*base, "head.weight", "head.bias"]
     training = Training(model, recipe, out)
     if training.step:
         notify(f"going on at step {training.step} of {recipe.steps}")
 
+    validated = time.monotonic()
+
     def saved() -> None:
-        figures = validate(model, windows)
-        shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
-        notify(f"step {training.step}: held-out {shown}")
-        save_reader(training.average, base, out / READER, f"step {training.step}")
+        nonlocal validated
+        done = training.step == recipe.steps
+        if done or time.monotonic() - validated > _VALIDATE_MINUTES * 60:
+            figures = validate(model, windows)
+            shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+            notify(f"step {training.step}: held-out {shown}")
+            validated = time.monotonic()
+        averaged = {name: training.average.get(name, weights[name].detach()) for name in kept}
+        save_reader(averaged, base, out / READER, f"step {training.step}")
 
     with Bar() as progress:
         training.run(
@@ -88,12 +110,15 @@ def read_examples(files: Sequence[Path], seed: int) -> list[Example]:
     Two files are parallel where their questions have the same ids in the same order. Text in
     Traditional characters is folded to Simplified, as it is when it is read, but for a share.
     """
-    by_file = [read_squad(path) for path in files]
-    found = [example for examples in by_file for example in examples]
-    for first, second in combinations(by_file, 2):
+    times = Counter(files)
+    by_file = {path: read_squad(path) for path in times}
+    found = [example for path, examples in by_file.items() for example in examples * times[path]]
+    for one, other in combinations(times, 2):
+        first, second = by_file[one], by_file[other]
         keys = [[e.id.partition(":")[2] for e in examples] for examples in (first, second)]
         if keys[0] == keys[1]:
-            found += cross_lingual(first, second) + cross_lingual(second, first)
+            crossed = cross_lingual(first, second) + cross_lingual(second, first)
+            found += crossed * min(times[one], times[other])
     if not any(example.answer for example in found):
         raise InputError("no question with an answer in these files: nothing to learn from")
     rng = random.Random(seed)

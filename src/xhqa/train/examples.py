@@ -10,18 +10,19 @@ import json
 import random
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xhqa.errors import InputError
-from xhqa.script import segmenter, tagged
+from xhqa.script import question_script, segmenter, tagged
 
 _SENTENCE_END = re.compile(r"[。！？!?；;\n]+[”’」』\"）)]*|(?<=[a-z0-9)])\.(?=\s)")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _ORDINAL = re.compile(r"第[一二三四五六七八九十百]+")
 _ENGLISH_NAME = re.compile(r"(?<=\s)[A-Z][a-z]{2,}(?:\s[A-Z][a-z]{2,})*")
 _NAME_TAGS = frozenset({"nr", "nrt", "nrfg", "ns", "nt", "nz"})
+_THING_TAGS = frozenset({"n", "vn"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +95,24 @@ class NegativeMaker:
 
         self._neighbours = neighbours
         self._names: dict[str, list[tuple[str, str]]] = {}
+        self._things: set[str] = set()
         pools: dict[str, set[str]] = defaultdict(set)
         for example in examples:
             found = [
                 (word, flag)
                 for word, flag in tagged(example.question)
-                if flag in _NAME_TAGS and len(word) >= 2
+                if flag in _NAME_TAGS | _THING_TAGS and len(word) >= 2
             ]
             found += [(match.group(), "en") for match in _ENGLISH_NAME.finditer(example.question)]
             self._names[example.id] = found
             for word, flag in found:
                 pools[flag].add(word)
+                if flag in _THING_TAGS:
+                    self._things.add(word)
         self._pools = {flag: sorted(words) for flag, words in pools.items()}
 
     def swapped(self, example: Example, rng: random.Random) -> Example | None:
-        """The question with a number, ordinal or name swapped for another of its kind."""
+        """The question with a number, ordinal, name or thing swapped for another of its kind."""
         question, passage = example.question, example.passage
         changes: list[tuple[str, str]] = []
         for match in _NUMBER.finditer(question):
@@ -122,6 +126,8 @@ class NegativeMaker:
             if word in passage or flag == "en":
                 changes.append((word, rng.choice(self._pools[flag])))
         rng.shuffle(changes)
+        # A thing only where there is nothing more definite: "公司" may stand for "企业".
+        changes.sort(key=lambda change: change[0] in self._things)
         for old, new in changes:
             if new not in passage and new not in question and old not in new:
                 return replace(
@@ -132,6 +138,22 @@ class NegativeMaker:
                     kind="swapped",
                 )
         return None
+
+    def dated(self, example: Example, rng: random.Random) -> Example | None:
+        """A question without a year asked of one that its passage does not speak of."""
+        if _NUMBER.search(example.question):
+            return None
+        year = str(rng.randint(1950, 2024))
+        if year in example.passage:
+            return None
+        question = (
+            f"{year}年，{example.question}"
+            if question_script(example.question) == "han"
+            else f"In {year}, {example.question[:1].lower()}{example.question[1:]}"
+        )
+        return replace(
+            example, id=example.id + "#year", question=question, answer=None, kind="dated"
+        )
 
     def retrieved(self, example: Example, rng: random.Random) -> Example | None:
         """The question on a passage that was found for it and does not hold its answer."""
@@ -178,7 +200,7 @@ def retrieve_neighbours(examples: Sequence[Example], k: int = 4) -> dict[str, li
     passages = sorted({example.passage for example in examples})
     index = bm25s.BM25()
     index.index([cut(p) for p in passages], show_progress=False)
-    answerable = [example for example in examples if example.answer is not None]
+    answerable = list({e.id: e for e in examples if e.answer is not None}.values())
     queries = [cut(example.question) for example in answerable]
     found, _ = index.retrieve(queries, k=min(k + 3, len(passages)), show_progress=False)
     neighbours = {}
@@ -196,27 +218,34 @@ def epoch_examples(
     rng: random.Random,
     *,
     keep_unanswerable: float = 0.5,
-    swapped: float = 0.15,
-    retrieved: float = 0.10,
-    removed: float = 0.05,
+    swapped: float = 0.22,
+    dated: float = 0.03,
+    retrieved: float = 0.06,
+    removed: float = 0.04,
+    rephrase: Callable[[str, random.Random], str] = lambda question, rng: question,
 ) -> Iterable[Example]:
-    """One epoch in random order: every answerable example and a fresh draw of negatives."""
+    """One epoch in random order: every answerable example and a fresh draw of negatives.
+
+    ``rephrase`` puts their questions into other words.
+    """
     order = list(range(len(examples)))
     rng.shuffle(order)
     for number in order:
         example = examples[number]
         if example.answer is None:
             if rng.random() < keep_unanswerable:
-                yield example
+                yield replace(example, question=rephrase(example.question, rng))
             continue
-        yield example
+        yield replace(example, question=rephrase(example.question, rng))
         draw = rng.random()
         made = None
         if draw < swapped:
             made = negatives.swapped(example, rng)
-        elif draw < swapped + retrieved:
+        elif draw < swapped + dated:
+            made = negatives.dated(example, rng)
+        elif draw < swapped + dated + retrieved:
             made = negatives.retrieved(example, rng)
-        elif draw < swapped + retrieved + removed:
+        elif draw < swapped + dated + retrieved + removed:
             made = negatives.without_answer_sentence(example, rng)
         if made is not None:
-            yield made
+            yield replace(made, question=rephrase(made.question, rng))

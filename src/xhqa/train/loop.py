@@ -17,9 +17,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from xhqa.cpu import has_bfloat16
 from xhqa.errors import InputError
 from xhqa.read.model import SpanModel
+from xhqa.script import has_han
 from xhqa.train.examples import Example, NegativeMaker, epoch_examples
+from xhqa.train.gloss import Glossary
 from xhqa.train.windows import Window, make_window
 
 if TYPE_CHECKING:
@@ -33,7 +36,11 @@ _AVERAGE_DECAY = 0.98
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """The numbers of a run of ``steps`` steps: warm-up, a constant learning rate ``peak``, and a
-    straight line to zero over the last ``decay`` share."""
+    straight line to zero over the last ``decay`` share.
+
+    ``frozen_layers`` of the encoder stay as they are, from the lowest; ``code_switch`` is the share
+    of Chinese questions put into English word by word.
+    """
 
     steps: int
     batch: int = 16
@@ -44,6 +51,8 @@ class Recipe:
     clip: float = 1.0
     min_tokens: int = 64
     max_tokens: int = 256
+    frozen_layers: int = 0
+    code_switch: float = 0.0
     seed: int = 1
 
     def rate(self, step: int) -> float:
@@ -60,11 +69,21 @@ def batches(
     tokenizer: Tokenizer,
     recipe: Recipe,
 ) -> Iterator[list[Window]]:
-    """Endless length-bucketed batches, a function of the examples and the recipe's seed alone."""
+    """Endless length-bucketed batches, a function of the examples and the recipe's seed alone.
+
+    Raises InputError where ``code_switch`` is above 0 and its dictionary is not installed.
+    """
+    glossary = Glossary() if recipe.code_switch else None
+
+    def rephrase(question: str, rng: random.Random) -> str:
+        if glossary is None or not has_han(question) or rng.random() >= recipe.code_switch:
+            return question
+        return glossary.switched(question, rng)
+
     epoch = 0
     while True:
         rng = random.Random(f"{recipe.seed}:{epoch}")
-        stream = iter(epoch_examples(examples, negatives, rng))
+        stream = iter(epoch_examples(examples, negatives, rng, rephrase=rephrase))
         while pool := list(islice(stream, recipe.batch * 32)):
             windows = [
                 make_window(
@@ -118,7 +137,7 @@ def validate(model: SpanModel, windows: Sequence[Window], batch: int = 16) -> di
     ordered = sorted(windows, key=lambda window: len(window.ids))
     for at in range(0, len(ordered), batch):
         ids, mask, allowed, start, end = collate(ordered[at : at + batch])
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, has_bfloat16()):
             logits = model(ids, mask).float()
         loss += float(span_loss(logits, allowed, start, end)) * len(ids)
         best = logits.masked_fill(~allowed.unsqueeze(-1), -1e4).argmax(1)
@@ -186,7 +205,7 @@ class Training:
         ids, mask, allowed, start, end = collate(windows)
         for group in self._optimizer.param_groups:
             group["lr"] = self.recipe.rate(self.step)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, has_bfloat16()):
             logits = self.model(ids, mask)
         loss = span_loss(logits, allowed, start, end)
         loss.backward()  # type: ignore[no-untyped-call]
