@@ -10,8 +10,9 @@ import torch
 from xhqa.load import load, repair
 from xhqa.read.sentence import SentenceReader, holds_kind
 from xhqa.read.span import SpanReader, _decode, tidy_edges
+from xhqa.read.supported import SupportedReader
 from xhqa.split import split
-from xhqa.types import Chunk, Hit, View
+from xhqa.types import Chunk, Hit, Span, View
 
 
 def chunk(text: str) -> Chunk:
@@ -47,6 +48,35 @@ def test_the_sentence_reader_adds_up_its_parts() -> None:
     assert spans[0].score == pytest.approx(0.75 + 0.0 + 0.6 + 0.04)
     assert spans[1].score == pytest.approx(0.5 + 0.1 + 0.6)
     assert reader.read("?", []) == []
+
+
+def test_a_span_gains_what_its_sentence_is_worth() -> None:
+    class Spans:
+        name = "span"
+
+        def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
+            text = TOWN.text
+            places = [("三十座桥", 3.0), ("很老", 2.0), ("河", 1.0)]
+            return [
+                Span(TOWN, text.index(words), text.index(words) + len(words), score)
+                for words, score in places
+            ]
+
+    def similarity(question: str, texts: Sequence[str]) -> np.ndarray:
+        return np.array(["河" in text for text in texts], np.float32)
+
+    def overlap(question: str, texts: Sequence[str]) -> np.ndarray:
+        return np.zeros(len(texts), np.float32)
+
+    sentences = SentenceReader(similarity, overlap, 0.0, 0.0, 0.0)
+    reader = SupportedReader(Spans(), sentences, weight=5.0)
+    spans = reader.read("什么从镇中流过？", [Hit(TOWN, 1.0, 0, 0)])
+    assert [(TOWN.text[s.start : s.end], s.score) for s in spans] == [
+        ("河", 6.0),
+        ("三十座桥", 3.0),
+        ("很老", 2.0),
+    ]
+    assert reader.name == "span"
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def test_glosses_put_a_question_into_english() -> None:
     assert glossary.word("为什么") == "why"
     assert glossary.word("Tesla") == "Tesla"
     assert glossary.word("在桥梁上") == "in bridge on"
-    assert glossary.word("犇羴") == "Benshan"
+    assert glossary.word("芮澜") == "Ruilan"
     switched = {glossary.switched("谁建造了桥梁？", random.Random(seed)) for seed in range(12)}
     assert "who construct bridge?" in switched
     assert any("桥梁" in q and "who" in q for q in switched)

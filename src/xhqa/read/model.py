@@ -37,7 +37,8 @@ class SpanModel(nn.Module):
 
     def freeze(self, layers: int) -> None:
         """Keep the lowest ``layers`` of the encoder as they are in training."""
-        for layer in self.encoder.encoder.layer[:layers]:
+        stack = self.encoder.get_submodule("encoder.layer")
+        for layer in list(stack.children())[:layers]:
             layer.requires_grad_(False)
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

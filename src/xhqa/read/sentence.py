@@ -43,26 +43,26 @@ class SentenceReader:
         self._kind_weight = kind_weight
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
-        places = [
-            (hit, max(0, number - 1), number)
-            for hit in hits
-            for number in range(len(hit.chunk.sentences))
-        ]
-        if not places:
-            return []
-        alone = [_between(hit.chunk, n, n) for hit, _, n in places]
-        joined = [_between(hit.chunk, m, n) for hit, m, n in places]
-        scores = (
-            0.5 * (self._similarity(question, alone) + self._similarity(question, joined))
-            + self._overlap_weight * self._overlap(question, alone)
-            + self._passage_weight * np.array([hit.score for hit, _, _ in places])
-            + self._kind_weight * np.array([holds_kind(question, text) for text in alone])
-        )
+        places = [(hit, number) for hit in hits for number in range(len(hit.chunk.sentences))]
         spans = [
             Span(hit.chunk, *hit.chunk.sentences[n], float(score))
-            for (hit, _, n), score in zip(places, scores, strict=True)
+            for (hit, n), score in zip(places, self.scores(question, places), strict=True)
         ]
         return sorted(spans, key=lambda span: -span.score)
+
+    def scores(self, question: str, places: Sequence[tuple[Hit, int]]) -> npt.NDArray[np.float32]:
+        """float32[len(places)]: what the sentence of that number in the hit's chunk is worth."""
+        if not places:
+            return np.zeros(0, np.float32)
+        alone = [_between(hit.chunk, n, n) for hit, n in places]
+        joined = [_between(hit.chunk, max(0, n - 1), n) for hit, n in places]
+        scores: npt.NDArray[np.float32] = (
+            0.5 * (self._similarity(question, alone) + self._similarity(question, joined))
+            + self._overlap_weight * self._overlap(question, alone)
+            + self._passage_weight * np.array([hit.score for hit, _ in places], np.float32)
+            + self._kind_weight * np.array([holds_kind(question, text) for text in alone])
+        )
+        return scores
 
 
 def _between(chunk: Chunk, first: int, last: int) -> str:

@@ -124,7 +124,7 @@ class NegativeMaker:
                 changes.append((match.group(), "第" + rng.choice("一二三四五六七八九十")))
         for word, flag in self._names[example.id]:
             if word in passage or flag == "en":
-                changes.append((word, rng.choice(self._pools[flag])))
+                changes.append((word, _another(self._pools[flag], word, rng)))
         rng.shuffle(changes)
         # A thing only where there is nothing more definite: "公司" may stand for "企业".
         changes.sort(key=lambda change: change[0] in self._things)
@@ -182,6 +182,12 @@ class NegativeMaker:
         return replace(
             example, id=example.id + "#cut", passage=kept, answer=None, kind="sentence removed"
         )
+
+
+def _another(words: Sequence[str], word: str, rng: random.Random) -> str:
+    """One of ``words`` other than ``word``, if there is any; they hold it and do not repeat."""
+    chosen = rng.randrange(len(words))
+    return words[chosen - 1] if words[chosen] == word else words[chosen]
 
 
 def _other_number(number: str, rng: random.Random) -> str:
