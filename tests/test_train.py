@@ -172,7 +172,7 @@ def test_glosses_put_a_question_into_english() -> None:
     assert glossary.word("芮澜") == "Ruilan"
     switched = {glossary.switched("谁建造了桥梁？", random.Random(seed)) for seed in range(12)}
     assert "who construct bridge?" in switched
-    assert any("桥梁" in q and "who" in q for q in switched)
+    assert any("桥梁" in q and "construct" in q for q in switched)
 
 
 def test_only_the_asked_share_of_chinese_questions_is_put_into_english(
