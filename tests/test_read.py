@@ -150,6 +150,25 @@ def test_decoding_takes_start_and_end_together_and_never_backwards() -> None:
             assert one is other or one.end <= other.start or other.end <= one.start
 
 
+def test_decoding_has_a_span_of_every_sentence_however_low() -> None:
+    text = TOWN.text
+    scores = np.full((len(text), 2), -9.0, np.float32)
+    high = text.index("三十座桥")
+    # More good spans in one sentence than are kept of a passage.
+    for at in range(high, high + 4):
+        scores[at] = 6.0 - (at - high)
+    low = text.index("河")
+    scores[low] = -3.0
+    spans = _decode(TOWN, [(n, n + 1) for n in range(len(text))], scores, null=0.0)
+    for start, end in TOWN.sentences:
+        assert any(start <= span.start < span.end <= end for span in spans)
+    assert [s.score for s in spans if s.start == low] == [pytest.approx(-6.0)]
+
+
+def _around(span: Span) -> tuple[int, int]:
+    return next(s for s in span.chunk.sentences if s[0] <= span.start < s[1])
+
+
 class CharacterTokenizer:
     """A token a character; its id is the code point."""
 
@@ -183,7 +202,8 @@ def test_the_span_reader_scores_spans_over_no_answer() -> None:
     assert best.chunk is TOWN
     assert TOWN.text[best.start : best.end] == "三十座"
     assert best.score == pytest.approx(3 + 3 - 2)
-    assert spans[-1].score == pytest.approx(-5 - 5 - 2)
+    assert {other.sentences[0], TOWN.sentences[0]} <= {_around(span) for span in spans}
+    assert min(span.score for span in spans) == pytest.approx(-5 - 5 - 2)
     text = "".join(map(chr, seen[1]))
     assert text == f"\x00query:几座？\x02\x02{TOWN.text}\x02"
     assert reader.read("几座？", []) == []

@@ -14,4 +14,5 @@ class Reader(Protocol):
     name: str
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
-        """Candidate answers from all passages, best first; at most a few a passage."""
+        """Candidate answers from all passages, best first: a few a passage and at least
+        one of every sentence that may hold one."""

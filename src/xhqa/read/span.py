@@ -117,7 +117,10 @@ def _decode(
     scores: npt.NDArray[np.float32],
     null: float,
 ) -> list[Span]:
-    """The best spans of one window that do not overlap; ``scores`` is float32[t, 2]."""
+    """The best spans of one window, and the best of each sentence without one of these.
+
+    They do not overlap. ``scores`` is float32[t, 2].
+    """
     candidates: list[tuple[float, int, int]] = []
     for start in np.argsort(-scores[:, 0], kind="stable")[:_STARTS]:
         ends = scores[start : start + MAX_ANSWER_TOKENS, 1]
@@ -133,7 +136,26 @@ def _decode(
         kept.append(Span(chunk, *place, value))
         if len(kept) == _PER_PASSAGE:
             break
+    for start_at, end_at in chunk.sentences:
+        inside = [n for n, (a, b) in enumerate(offsets) if start_at <= a < b <= end_at]
+        if not inside or any(start_at <= span.start < end_at for span in kept):
+            continue
+        first, last, joint = _best_pair(scores[inside[0] : inside[-1] + 1])
+        place = tidy_edges(chunk.text, offsets[inside[0] + first][0], offsets[inside[0] + last][1])
+        if place and not any(a < place[1] and place[0] < b for a, b in _places(kept)):
+            kept.append(Span(chunk, *place, joint - null))
     return kept
+
+
+def _best_pair(scores: npt.NDArray[np.float32]) -> tuple[int, int, float]:
+    """start ≤ end of the largest sum of start and end score, and that sum; float32[t, 2] in."""
+    sums = scores[:, 0, None] + scores[None, :, 1]
+    size = len(scores)
+    allowed = np.triu(np.ones((size, size), bool)) & ~np.triu(
+        np.ones((size, size), bool), MAX_ANSWER_TOKENS
+    )
+    best = int(np.where(allowed, sums, -np.inf).argmax())
+    return best // size, best % size, float(sums.flat[best])
 
 
 def _places(spans: Sequence[Span]) -> list[tuple[int, int]]:

@@ -9,9 +9,6 @@ from xhqa.read import Reader
 from xhqa.read.sentence import SentenceReader
 from xhqa.types import Hit, Span
 
-# Spans that are weighed anew: those further down hardly ever win.
-_WEIGHED = 14
-
 
 class SupportedReader:
     """Adds ``weight`` · the sentence reader's score of its sentence to each span's score.
@@ -27,7 +24,7 @@ class SupportedReader:
         self._weight = weight
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
-        spans = self._reader.read(question, hits)[:_WEIGHED]
+        spans = self._reader.read(question, hits)
         hit_of = {hit.chunk.id: hit for hit in hits}
         places = [(hit_of[span.chunk.id], _sentence(span)) for span in spans]
         support = self._sentences.scores(question, places)
