@@ -7,11 +7,13 @@ from datetime import datetime
 from pathlib import Path
 
 from xhqa.config import Settings
-from xhqa.errors import NotFoundError
+from xhqa.errors import InputError, NotFoundError
+from xhqa.feedback import FeedbackFile
 from xhqa.index import exists
 from xhqa.pipeline import Pipeline, build_index, encoder_of
 from xhqa.progress import Bar
 
+from .feedback import questions_of, write_questions
 from .open_index import index_paragraphs
 from .questions import QUESTIONS, Question, load_questions
 from .report import format_table, write_report
@@ -39,6 +41,21 @@ def run_fixed(questions: Path | None, settings: Settings, out: Path | None, noti
             f"{', '.join(sorted(missing))}; run `xhqa index` on them"
         )
     return _run(pipeline, asked, "fixed", path.name, out)
+
+
+def run_feedback(settings: Settings, out: Path | None, notify: Notify) -> str:
+    """Ask what users judged on the page of the index in use, and write it as a question set.
+    Returns the printed table."""
+    file = FeedbackFile(settings.feedback_file)
+    pipeline = Pipeline.open(settings=settings, encoder=encoder_of(settings, notify))
+    asked, left_out = questions_of(file.all(), pipeline)
+    for message in left_out:
+        notify(f"left out: {message}")
+    if not asked:
+        raise InputError(f"no question can be made of the verdicts in {file.path}")
+    folder = out or _new_folder()
+    write_questions(folder / "questions.jsonl", asked)
+    return _run(pipeline, asked, "fixed", "feedback", folder)
 
 
 def run_squad(
@@ -79,6 +96,9 @@ def _run(
             on_progress=lambda done, total: progress("ask", done, total),
         )
     summary = summarise(results)
-    folder = out or Path("eval/reports") / f"{datetime.now():%Y%m%d-%H%M%S}"
-    report = write_report(folder, summary, results, title)
+    report = write_report(out or _new_folder(), summary, results, title)
     return f"{format_table(summary)}\n\nreport: {report}"
+
+
+def _new_folder() -> Path:
+    return Path("eval/reports") / f"{datetime.now():%Y%m%d-%H%M%S}"

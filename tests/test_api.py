@@ -23,7 +23,7 @@ from xhqa.errors import (
     NotFoundError,
     XhqaError,
 )
-from xhqa.types import Answer, Citation, Document, DocumentInfo, Passage, Turn
+from xhqa.types import Answer, Citation, Document, DocumentInfo, Heading, Passage, Turn
 
 if TYPE_CHECKING:
     import gradio
@@ -100,6 +100,9 @@ class FakeService:
     def document(self, document_id: str) -> Document:
         self._fail()
         return self.document_or(document_id, NotFoundError)
+
+    def outline(self, document_id: str) -> tuple[Heading, ...]:
+        return (Heading("<b>节</b>", 1, 2),)
 
     def info(self, document_id: str) -> DocumentInfo:
         document = self.document(document_id)
@@ -634,6 +637,7 @@ def test_openapi_documents_every_status(client: TestClient) -> None:
         ("POST", "/documents"): [201, 400, 409, 413, 415, 422, 500, 503],
         ("GET", "/documents/{document_id}"): [200, 404, 422, 500, 503],
         ("DELETE", "/documents/{document_id}"): [204, 404, 409, 422, 500, 503],
+        ("GET", "/documents/{document_id}/view"): [200, 404, 422, 500, 503],
         ("GET", "/health/live"): [200, 500],
         ("GET", "/health/ready"): [200, 500, 503],
         ("GET", "/metrics"): [200, 500],

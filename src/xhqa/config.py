@@ -21,6 +21,10 @@ class Settings(BaseSettings):
         default_factory=lambda: Path(platformdirs.user_cache_dir("xhqa")),
         description="Folder for converted models (about 500 MB).",
     )
+    feedback_file: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("xhqa")) / "feedback.sqlite",
+        description="SQLite file of what users said of answers on the page.",
+    )
     encoder: str = Field(
         "bundled",
         description="`bundled`, or a sentence-transformers model: a hub name or a folder.",

@@ -19,6 +19,7 @@ from xhqa import index as indexes
 from xhqa.answer import calibration_of, compose
 from xhqa.config import Settings, load_settings
 from xhqa.converse import readings
+from xhqa.digest import outline, summary
 from xhqa.encode import Encoder, Vectors, open_encoder
 from xhqa.errors import InputError, NotFoundError
 from xhqa.index import Entry, Index, Progress
@@ -27,7 +28,8 @@ from xhqa.read import Reader
 from xhqa.read.sentence import SentenceReader
 from xhqa.retrieve import centred, retrieve
 from xhqa.script import fold
-from xhqa.types import Answer, Document, DocumentInfo, Hit, Span, Turn
+from xhqa.suggest import Draft, drafts
+from xhqa.types import Answer, Citation, Document, DocumentInfo, Heading, Hit, Span, Turn
 
 MAX_QUESTION = 1000
 _VECTOR_CACHE = 4096
@@ -154,6 +156,25 @@ class Pipeline:
     def document(self, document_id: str) -> Document:
         """Raises NotFoundError where there is none."""
         return self._state.index.document(document_id)
+
+    def outline(self, document_id: str) -> tuple[Heading, ...]:
+        """The document's headings, in order; raises NotFoundError where there is no document."""
+        index = self._state.index
+        index.document(document_id)
+        return outline(index.chunks(document_id))
+
+    def summary(self, document_ids: Sequence[str] | None = None) -> tuple[Citation, ...]:
+        """Sentences that stand for these documents (unset: for all); raises NotFoundError."""
+        index = self._state.index
+        if document_ids is None:
+            document_ids = [info.id for info in index.documents()]
+        return summary([(index.document(d), index.chunks(d)) for d in document_ids], index.lexical)
+
+    def drafts(self, document_id: str) -> tuple[Draft, ...]:
+        """Questions that the document may answer, not asked yet; raises NotFoundError."""
+        index = self._state.index
+        index.document(document_id)
+        return drafts(index.chunks(document_id))
 
     def info(self, document_id: str) -> DocumentInfo:
         """Raises NotFoundError where there is none."""

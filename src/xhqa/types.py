@@ -48,6 +48,16 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Heading:
+    """An entry of a document's outline: ``level`` counts from 1, the offset is into
+    ``document.text``."""
+
+    name: str
+    level: int
+    start_char_index: int
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A passage: the unit that is embedded, found and read.
 

@@ -11,7 +11,8 @@ from urllib.parse import quote
 from fastapi import FastAPI, File, HTTPException, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.responses import PlainTextResponse
+from starlette.responses import HTMLResponse, PlainTextResponse
+from starlette.staticfiles import StaticFiles
 
 from xhqa import types
 from xhqa.api import metrics as counters
@@ -27,6 +28,7 @@ from xhqa.api.models import (
 )
 from xhqa.api.page import add_docs, mount_page
 from xhqa.api.problems import Problem, documented, on_http_error, on_invalid, on_xhqa_error
+from xhqa.api.view import ASSETS, ASSETS_PATH, language_of, view_page
 from xhqa.config import Settings
 from xhqa.errors import InputError, XhqaError
 
@@ -63,6 +65,10 @@ class Service(Protocol):
 
     def document(self, document_id: str) -> types.Document:
         """The document; NotFoundError where there is none of that id."""
+        ...
+
+    def outline(self, document_id: str) -> tuple[types.Heading, ...]:
+        """The document's headings; NotFoundError where there is none of that id."""
         ...
 
     def info(self, document_id: str) -> types.DocumentInfo:
@@ -160,6 +166,23 @@ def _add_documents(app: FastAPI, service: Service, upload_bytes: int, too_large:
     def get_document(document_id: str) -> Document:
         """One document and its text, which the offsets of citations count in code points."""
         return Document.of(service.info(document_id), service.document(document_id).text)
+
+    @app.get(
+        "/documents/{document_id}/view",
+        tags=["documents"],
+        response_class=HTMLResponse,
+        responses=documented(404, 422, 503),
+    )
+    def view_document(request: Request, document_id: str) -> HTMLResponse:
+        """One document as a page; `#char=START,END` marks those code points (RFC 5147)."""
+        return view_page(
+            service.document(document_id),
+            service.outline(document_id),
+            request.scope.get("root_path", "").rstrip("/"),
+            language_of(request.headers.get("accept-language", "")),
+        )
+
+    app.mount(ASSETS_PATH, StaticFiles(directory=ASSETS))
 
     @app.post(
         "/documents",

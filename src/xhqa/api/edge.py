@@ -68,7 +68,10 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message).update(_HEADERS)
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    # A page may have a stricter policy of its own.
+                    headers.setdefault(name, value)
             await send(message)
 
         app: ASGIApp = self._app

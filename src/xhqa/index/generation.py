@@ -118,6 +118,15 @@ class Index:
         )
         return _chunk_of(rows[0])
 
+    def chunks(self, document_id: str) -> list[Chunk]:
+        """The chunks of a document, in order."""
+        rows = self._rows(
+            "SELECT id, document_id, section_path, start, end, text, origin, sentences"
+            " FROM chunks WHERE document_id = ? ORDER BY position",
+            (document_id,),
+        )
+        return [_chunk_of(row) for row in rows]
+
     def reusable(self, document: Document) -> tuple[list[Chunk], list[list[str]], list[int]]:
         """The chunks, tokens and positions of this very document; empty where it changed."""
         rows = self._rows(
