@@ -1,4 +1,6 @@
-"""The chat page. ``page`` builds it, ``render`` turns records into HTML, ``marks`` marks text."""
+"""The chat page. ``page`` lays it out, ``handlers`` is what happens on its events, ``render`` and
+``pane`` turn records into HTML, ``marks`` marks text, ``words`` is what it says in each language.
+"""
 
 from .page import build_page, mount_options
 

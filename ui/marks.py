@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
-Kind = Literal["sentence", "near", "answer"]
+Kind = Literal["heading", "sentence", "near", "answer"]
 
 # Where marks overlap, the later kind is the one that shows.
-_STRENGTH: dict[Kind, int] = {"sentence": 0, "near": 1, "answer": 2}
+_STRENGTH: dict[Kind, int] = {"heading": 0, "sentence": 1, "near": 2, "answer": 3}
 # NUL cannot stand in HTML, and half a surrogate pair cannot stand in the JSON that carries it.
 _UNSHOWABLE = re.compile("[\x00\ud800-\udfff]")
 _SPARE_BLANK_LINES = re.compile(r"(?:\A|\n[ \t\f]*\r?\n)((?:[ \t\f]*\r?\n)+)")
@@ -22,7 +22,8 @@ _SPACE_IN_HAN = re.compile(rf"(?<={_HAN})\s+(?={_HAN})")
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """``text[start:end]`` belongs to citation (or passage) ``index``; ``anchor`` is its HTML id."""
+    """``text[start:end]`` belongs to citation (or passage) ``index``; ``anchor`` is its HTML id.
+    A heading belongs to none: its index is 0."""
 
     start: int
     end: int
@@ -76,7 +77,10 @@ def _segment(inner: str, start: int, active: Sequence[Mark]) -> str:
     begins = [m for m in active if m.start == start and m.anchor]
     # The anchor stands apart from the mark: one place may begin several citations.
     anchors = "".join(f'<span id="{escape(m.anchor)}"></span>' for m in begins)
-    label = f' data-label="{" ".join(str(m.index) for m in begins)}"' if begins else ""
+    numbers = " ".join(str(m.index) for m in begins if m.index)
+    label = f' data-label="{numbers}"' if numbers else ""
+    if kind == "heading":
+        return f'{anchors}<span class="xh-heading">{inner}</span>'
     cites = " ".join(str(m.index) for m in shown)
     tag = "mark" if kind == "answer" else "span"
     return (

@@ -3,131 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import gradio as gr
 
-from xhqa.errors import XhqaError
-from xhqa.types import Answer, Document, Turn
+from xhqa.feedback import FeedbackFile
 
-from . import render
-from .render import Exchange, Listed
-
-TITLE = "原文问答"
-TAGLINE = "只用文档里的原话回答，|并标出它在哪里；|文档没写的，就说没有。"
-MAX_HISTORY = 20
-MAX_QUESTION = 1000
+from .handlers import MAX_QUESTION, Handlers, Service, chrome
+from .records import Session
+from .words import ZH
 
 _HERE = Path(__file__).parent
-_ANCHOR = re.compile(r"xh-([cp])([0-9]{1,6})-([0-9]{1,6})")
 _ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E"
     "%3Crect width='32' height='32' rx='7' fill='%231f5f5b'/%3E"
     "%3Crect x='7' y='13' width='18' height='7' rx='2' fill='%23ffd04d'/%3E%3C/svg%3E"
 )
+_SMALL: dict[str, Any] = {"size": "sm", "scale": 0, "min_width": 64}
 
 
-class Service(Protocol):
-    """What the page needs of the thing behind it."""
+def build_page(service: Service, feedback: FeedbackFile | None = None) -> gr.Blocks:
+    """The page, for ``gr.mount_gradio_app(app, page, path="/", **mount_options())``.
 
-    def ask(self, question: str, /, history: Sequence[Turn] = ()) -> Answer: ...
-
-    def documents(self) -> Sequence[Listed]: ...
-
-    def document(self, document_id: str, /) -> Document: ...
-
-
-class Handlers:
-    """What happens on each event. Values go in and out; a test needs no browser."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    def open(self) -> tuple[tuple[Exchange, ...], str, str]:
-        """A new conversation: its turns, the conversation as HTML, the pane as HTML."""
-        try:
-            documents = self._service.documents()
-            return (), render.conversation((), len(documents)), self._first_pane(documents)
-        except XhqaError as error:
-            return (), render.problem_card(str(error)), render.pane_problem(str(error))
-
-    def ask(self, question: str, earlier: tuple[Exchange, ...]) -> Iterator[tuple[Any, ...]]:
-        """Yields (question box, turns, conversation, pane): the question at once, then the reply.
-
-        The turns are only kept with the reply, so a question that is broken off leaves no trace.
-        """
-        question = question.strip()
-        if not question:
-            yield (gr.skip(),) * 4
-            return
-        shown = render.conversation((*earlier, Exchange(question)), 1)
-        yield "", gr.skip(), shown, gr.skip()
-        history = tuple(
-            Turn(past.question, past.answer.text) for past in earlier if past.answer is not None
-        )
-        try:
-            answer = self._service.ask(question, history=history[-MAX_HISTORY:])
-        except XhqaError as error:
-            yield self._failed(question, earlier, str(error))
-        except Exception:
-            yield self._failed(question, earlier, "服务内部出错，详情见服务的日志。")
-            raise
-        else:
-            turns = (*earlier, Exchange(question, answer))
-            pane = self._cited_pane(len(turns), answer)
-            yield gr.skip(), turns, render.conversation(turns, 1), pane
-
-    def show(self, turns: tuple[Exchange, ...], event: gr.EventData) -> Any:
-        """The pane for what was chosen: a citation or passage of some turn, or a document."""
-        chosen = event._data if isinstance(event._data, dict) else {}
-        if isinstance(chosen.get("document"), str):
-            return self._pane(chosen["document"])
-        place = _ANCHOR.fullmatch(str(chosen.get("anchor")))
-        if place is None or not 1 <= int(place[2]) <= len(turns):
-            return gr.skip()
-        turn = int(place[2])
-        answer = turns[turn - 1].answer
-        found = _place(answer, place[1], int(place[3])) if answer else None
-        return gr.skip() if found is None else self._pane(found, turn, answer, place[0])
-
-    def _failed(
-        self, question: str, earlier: tuple[Exchange, ...], problem: str
-    ) -> tuple[Any, ...]:
-        turns = (*earlier, Exchange(question, problem=problem))
-        return gr.skip(), turns, render.conversation(turns, 1), gr.skip()
-
-    def _first_pane(self, documents: Sequence[Listed]) -> str:
-        # One document needs no choosing.
-        return self._pane(documents[0].id) if len(documents) == 1 else render.shelf(documents)
-
-    def _cited_pane(self, turn: int, answer: Answer) -> Any:
-        if not answer.citations:
-            return gr.skip()
-        first = answer.citations[0]
-        anchor = render.citation_anchor(turn, first.index)
-        return self._pane(first.document_id, turn, answer, anchor)
-
-    def _pane(
-        self, document_id: str, turn: int = 0, answer: Answer | None = None, focus: str = ""
-    ) -> str:
-        try:
-            document = self._service.document(document_id)
-        except XhqaError as error:
-            return render.pane_problem(f"这篇文档打不开了：{error}")
-        return render.document_pane(document, turn, answer, focus)
-
-
-def build_page(service: Service) -> gr.Blocks:
-    """The page, for ``gr.mount_gradio_app(app, page, path="/", **mount_options())``."""
+    Without ``feedback`` it asks for no verdicts.
+    """
+    handlers = Handlers(service, feedback)
     # Gradio makes an event loop that it never closes wherever none is running.
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(_build_in_a_loop(service))
-    return _build(Handlers(service))
+        return asyncio.run(_build_in_a_loop(handlers))
+    return _build(handlers)
 
 
 def mount_options() -> dict[str, Any]:
@@ -136,7 +43,6 @@ def mount_options() -> dict[str, Any]:
         "theme": _theme(),
         "css_paths": [_HERE / "page.css"],
         "head": f'<link rel="icon" href="{_ICON}">',
-        "js": "() => { document.documentElement.lang = 'zh-CN'; }",
         "footer_links": [],
         "run_history": False,
         "ssr_mode": False,
@@ -153,25 +59,35 @@ def mount_options() -> dict[str, Any]:
 def _build(handlers: Handlers) -> gr.Blocks:
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     page: gr.Blocks
-    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
-        turns = gr.State(())
+    with gr.Blocks(title=ZH.title, analytics_enabled=False, fill_width=True) as page:
+        session = gr.State(Session())
+        # The language chosen with the switch; nothing secret, and to outlive the server.
+        chosen = gr.BrowserState("", storage_key="xhqa-language", secret="xhqa")
         with gr.Row(elem_id="xh-head"):
-            tagline = render.phrases(TAGLINE)
-            _html(f'<h1 class="xh-title">{TITLE}</h1><p class="xh-tagline">{tagline}</p>')
-            clear = gr.Button("新对话", elem_id="xh-clear", size="sm", scale=0, min_width=88)
+            head = _html(str(chrome(ZH)[0]), elem_id="xh-name")
+            switch = gr.Button(ZH.other_language, elem_id="xh-switch", **_SMALL)
+            clear = gr.Button(ZH.new, elem_id="xh-clear", **_SMALL)
         with gr.Row(elem_id="xh-body", equal_height=True):
             with gr.Column(elem_id="xh-chat", min_width=0):
                 talk = _html("", elem_id="xh-talk", js_on_load=_script("talk.js"))
+                hints = _html("", elem_id="xh-hints", js_on_load=_script("hints.js"))
                 box = _question_box()
             pane = _html("", elem_id="xh-pane", js_on_load=_script("pane.js"))
-        start = [turns, talk, pane]
-        page.load(handlers.open, None, start, queue=False, **private)
-        asking = box.submit(
-            handlers.ask, [box, turns], [box, *start], concurrency_limit=None, **private
+        start = [session, talk, pane]
+        frame = [head, box, clear, switch, hints]
+        steps = [box, *start]
+        page.load(handlers.open, [chosen], [*start, *frame], queue=False, **private).then(
+            handlers.suggest, [session], [hints], **private
         )
-        clear.click(handlers.open, None, start, queue=False, cancels=[asking], **private)
+        switch.click(handlers.switch, [session], [*start, *frame, chosen], queue=False, **private)
+        asking = [
+            box.submit(handlers.ask, [box, session], steps, concurrency_limit=None, **private),
+            talk.submit(handlers.act, [session], steps, concurrency_limit=None, **private),
+            hints.submit(handlers.act, [session], steps, concurrency_limit=None, **private),
+        ]
+        clear.click(handlers.renew, [session], start, queue=False, cancels=asking, **private)
         for source in (talk, pane):
-            source.click(handlers.show, [turns], [pane], queue=False, **private)
+            source.click(handlers.show, [session], [session, pane], queue=False, **private)
     return page
 
 
@@ -181,13 +97,13 @@ def _html(value: str, **options: Any) -> gr.HTML:
 
 def _question_box() -> gr.Textbox:
     return gr.Textbox(
-        label="你的问题",
+        label=ZH.question,
         show_label=False,
         container=False,
-        placeholder="问文档里写到的事，按回车发送",
+        placeholder=ZH.placeholder,
         max_length=MAX_QUESTION,
         max_lines=5,
-        submit_btn="发送",
+        submit_btn=ZH.send,
         elem_id="xh-ask",
         html_attributes=gr.InputHTMLAttributes(enterkeyhint="send", autocomplete="off"),
     )
@@ -210,14 +126,5 @@ def _script(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
-def _place(answer: Answer, kind: str, index: int) -> str | None:
-    """The document that citation or passage ``index`` of ``answer`` stands in."""
-    if kind == "c":
-        return next((c.document_id for c in answer.citations if c.index == index), None)
-    if 1 <= index <= len(answer.nearest):
-        return answer.nearest[index - 1].document_id
-    return None
-
-
-async def _build_in_a_loop(service: Service) -> gr.Blocks:
-    return _build(Handlers(service))
+async def _build_in_a_loop(handlers: Handlers) -> gr.Blocks:
+    return _build(handlers)

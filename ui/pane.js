@@ -8,9 +8,11 @@ function reveal(anchor, smooth) {
   const mark = anchor && document.getElementById(anchor);
   if (!mark || !root.contains(mark)) return false;
   const scroll = mark.closest(".xh-scroll");
+  const heading = anchor.startsWith("xh-h-");
   const down = mark.getBoundingClientRect().top - scroll.getBoundingClientRect().top;
-  const top = scroll.scrollTop + down - scroll.clientHeight * 0.35;
+  const top = scroll.scrollTop + down - scroll.clientHeight * (heading ? 0.05 : 0.35);
   scroll.scrollTo({ top, behavior: smooth && !calm ? "smooth" : "auto" });
+  if (heading) return true;
   const cite = anchor.split("-").pop();
   for (const part of root.querySelectorAll(`[data-label][data-cites~="${cite}"]`)) {
     part.classList.remove("xh-flash");
@@ -25,9 +27,15 @@ function bringIntoView() {
   root.scrollIntoView({ block: "nearest", behavior: calm ? "auto" : "smooth" });
 }
 
+// Whether the pane shows what is wanted: headings of two documents may have the same anchor.
+function holds({ anchor, document: wanted }) {
+  const shown = root.querySelector(".xh-pane")?.dataset.document;
+  return (!wanted || wanted === shown) && reveal(anchor, true);
+}
+
 root.addEventListener("xh-show", (event) => {
   chosen = true;
-  if (!reveal(event.detail, true)) return;
+  if (!holds(event.detail)) return;
   event.preventDefault();
   chosen = false;
   bringIntoView();
@@ -35,10 +43,12 @@ root.addEventListener("xh-show", (event) => {
 
 element.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-document]");
-  if (!link) return;
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
+  const detail = { anchor: link.dataset.anchor ?? null, document: link.dataset.document };
+  if (holds(detail)) return;
   chosen = true;
-  trigger("click", { document: link.dataset.document });
+  trigger("click", detail);
 });
 
 watch("value", () => {

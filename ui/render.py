@@ -1,242 +1,287 @@
-"""Records to HTML, nothing else: no Gradio, no service. Every piece of data is escaped."""
+"""The conversation as HTML, nothing else: no Gradio, no service. Every piece of data is escaped."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
-from xhqa.types import Answer, Citation, Document, Passage
+from xhqa.script import tidy
+from xhqa.types import Citation, Passage
 
-from .marks import Mark, escape, hue, layout_space, marked, spare_blank_lines
+from .marks import Mark, escape, hue, layout_space, marked
+from .pane import (
+    address,
+    book_list,
+    citation_anchor,
+    outline_list,
+    passage_anchor,
+    phrases,
+)
+from .records import Aside, Exchange
+from .words import ZH, Words
 
-
-class Listed(Protocol):
-    """A document as the list shows it."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def source_name(self) -> str: ...
-    @property
-    def characters(self) -> int: ...
-    @property
-    def chunks(self) -> int: ...
-
-
-# eq=False: Gradio hashes what a session keeps, and an Answer holds a dict.
-@dataclass(frozen=True, slots=True, eq=False)
-class Exchange:
-    """A question and what came of it: an answer, a problem, or neither while it is sought."""
-
-    question: str
-    answer: Answer | None = None
-    problem: str | None = None
+# Where the words for a probability change.
+_MEDIUM, _HIGH = 1 / 3, 2 / 3
+_OPEN = (
+    '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M6 3H3v10h10v-3M9 3h4v4M13 3 7.5 8.5"/>'
+    "</svg>"
+)
+_COPY = (
+    '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M5.5 5.5h7v7h-7zM3.5 10.5v-7h7"/></svg>'
+)
 
 
-def citation_anchor(turn: int, index: int) -> str:
-    """The HTML id of a citation's mark; ``turn`` counts the conversation's turns from 1."""
-    return f"xh-c{turn}-{index}"
+def conversation(
+    exchanges: Sequence[Exchange], documents: int, words: Words = ZH, feedback: bool = False
+) -> str:
+    """The whole conversation; where there is none yet, how to begin one. ``feedback``: whether
+    what users say of answers is kept."""
+    last = len(exchanges)
+    inner = (
+        "".join(
+            _turn(number, exchange, words, feedback, number == last)
+            for number, exchange in enumerate(exchanges, 1)
+        )
+        if exchanges
+        else _welcome(documents, words)
+    )
+    return (
+        f'<div class="xh-log" lang="{words.lang}" data-label="{words.conversation}">{inner}</div>'
+    )
 
 
-def passage_anchor(turn: int, index: int) -> str:
-    """The HTML id of a nearest passage's mark; both count from 1."""
-    return f"xh-p{turn}-{index}"
+def hint_list(questions: Sequence[str] | None, words: Words = ZH) -> str:
+    """Questions for a newcomer; None while they are being found."""
+    if questions is None:
+        return f'<p class="xh-finding" role="status">{words.finding_hints}</p>'
+    if not questions:
+        return ""
+    return (
+        f'<section class="xh-hints" aria-label="{words.hints}"><h2>{words.hints}</h2>'
+        f"{_questions(questions)}</section>"
+    )
 
 
-def conversation(exchanges: Sequence[Exchange], documents: int) -> str:
-    """The whole conversation; where there is none yet, how to begin one."""
-    if not exchanges:
-        return _welcome() if documents else _empty_index()
-    return "".join(_turn(number, exchange) for number, exchange in enumerate(exchanges, 1))
-
-
-def answer_bubble(turn: int, answer: Answer) -> str:
+def answer_bubble(turn: int, exchange: Exchange, words: Words = ZH) -> str:
     """The answer in large type, the sentence it stands in, and a chip for every citation."""
+    answer = exchange.answer
+    assert answer is not None
     first = answer.citations[0]
     offset = first.context_start_char_index
     mark = Mark(
         first.start_char_index - offset, first.end_char_index - offset, "answer", first.index
     )
-    sentence = marked(first.context, [mark], layout_space(first.context))
-    chips = "".join(f"<li>{_chip(turn, citation)}</li>" for citation in answer.citations)
+    # Where the answer is a sentence, it needs no repeating.
+    context = ""
+    if tidy(first.context) != answer.text:
+        sentence = marked(first.context, [mark], layout_space(first.context))
+        context = f'<blockquote class="xh-context">{sentence}</blockquote>'
+    size = " xh-long" if len(answer.text or "") > 40 else ""
     return (
         '<article class="xh-reply xh-answered">'
-        f'<p class="xh-answer-text">{escape(answer.text or "")}</p>'
-        f'<blockquote class="xh-context">{sentence}</blockquote>'
-        f'<ul class="xh-chips" aria-label="引文">{chips}</ul>'
+        f"{_understood(exchange, words)}"
+        f'<p class="xh-answer-text{size}">{escape(answer.text or "")}</p>'
+        f"{context}{_chips(turn, exchange.citations, words)}"
+        f"{_meta(answer.confidence, answer.timings_ms.get('total'), words)}"
         "</article>"
     )
 
 
-def refusal_card(turn: int, answer: Answer) -> str:
-    """Says that there is no answer, and shows what came nearest. It cites nothing."""
-    if answer.refusal_reason == "empty_index":
-        text, note = "还没有可以查的文档。", "先添加文档，|再来提问。"
-    elif answer.refusal_reason == "low_confidence":
-        text = "文档没有明确回答这个问题。"
-        note = "找到了相关的段落，|但没有哪一处足以当作答案。"
-    else:
-        text, note = "文档没有回答这个问题。", "换一种问法，|或者问文档里写到的内容。"
+def refusal_card(turn: int, exchange: Exchange, words: Words = ZH) -> str:
+    """Says that there is no answer, what was searched and what came nearest. It cites nothing."""
+    answer = exchange.answer
+    assert answer is not None
+    text, note = words.refused[answer.refusal_reason or "no_evidence"]
+    searched = (
+        f'<p class="xh-note">{words.searched.format(f"{exchange.searched:,}")}</p>'
+        if exchange.searched
+        else ""
+    )
     nearest = "".join(
         f"<li>{_nearest(turn, number, passage)}</li>"
         for number, passage in enumerate(answer.nearest, 1)
     )
     listed = (
-        f'<h3 class="xh-nearest-title">最接近但不足以回答</h3><ol class="xh-nearest">{nearest}</ol>'
+        f'<h3 class="xh-nearest-title">{words.nearest}</h3><ol class="xh-nearest">{nearest}</ol>'
         if nearest
+        else ""
+    )
+    instead = (
+        f'<h3 class="xh-nearest-title">{words.instead}</h3>{_questions(exchange.hints)}'
+        if exchange.hints
         else ""
     )
     return (
         '<article class="xh-reply xh-refused">'
+        f"{_understood(exchange, words)}"
         f'<p class="xh-refusal-text">{text}</p><p class="xh-note">{phrases(note)}</p>'
-        f"{listed}</article>"
+        f"{searched}{listed}{instead}</article>"
     )
 
 
-def problem_card(problem: str) -> str:
+def aside_bubble(turn: int, aside: Aside, words: Words = ZH) -> str:
+    """A reply to what was no question."""
+    text, body = words.asides[aside.kind], ""
+    if aside.kind == "summary":
+        items = "".join(
+            f"<li><q>{marked(c.cited_text, (), layout_space(c.cited_text))}</q>"
+            f"{_chips(turn, [c], words)}</li>"
+            for c in aside.citations
+        )
+        text = text if items else words.no_summary
+        body = f'<ol class="xh-digest">{items}</ol>' if items else ""
+    elif aside.kind == "outline":
+        body = "".join(
+            f'<h3 class="xh-nearest-title">{escape(document.title)}</h3>'
+            f"{outline_list(document.id, outline, words)}"
+            for document, outline in aside.outlines
+            if outline
+        )
+        text = text if body else words.no_outline
+    elif aside.kind == "documents":
+        text = text if aside.documents else words.no_documents
+        body = book_list(aside.documents, words) if aside.documents else ""
+    return (
+        f'<article class="xh-reply xh-aside"><p class="xh-said">{escape(text)}</p>{body}</article>'
+    )
+
+
+def problem_card(problem: str, words: Words = ZH) -> str:
     """An error, as a message in the conversation."""
     return (
         '<article class="xh-reply xh-problem" role="alert">'
-        f'<p class="xh-refusal-text">这一问没能完成</p><p class="xh-note">{escape(problem)}</p>'
+        f'<p class="xh-refusal-text">{words.problem}</p><p class="xh-note">{escape(problem)}</p>'
         "</article>"
     )
 
 
-def document_pane(
-    document: Document, turn: int = 0, answer: Answer | None = None, focus: str = ""
-) -> str:
-    """A whole document with what ``answer`` cites of it marked, to be scrolled to ``focus``."""
-    marks, stale = document_marks(document, turn, answer) if answer else ([], False)
-    notice = (
-        '<p class="xh-notice">这篇文档在回答之后改动过，原来的引文位置已经失效。</p>'
-        if stale
-        else ""
-    )
-    text = (
-        marked(document.text, marks, spare_blank_lines(document.text))
-        if document.text.strip()
-        else '<p class="xh-blank">这篇文档没有文字。</p>'
-    )
-    return (
-        f'<section class="xh-pane" data-focus="{escape(focus)}">'
-        '<header class="xh-pane-head">'
-        f'<h2 class="xh-pane-title">{escape(document.title)}</h2>'
-        f'<p class="xh-pane-source">{escape(document.source_name)} · {len(document.text):,} 字</p>'
-        f"{notice}</header>"
-        '<div class="xh-scroll" tabindex="0" role="region" aria-label="文档全文">'
-        f'<div class="xh-document">{text}</div></div></section>'
-    )
+def quotation(citation: Citation) -> str:
+    """The cited words with their source, as they are copied."""
+    section = f"·{citation.section_path[-1]}" if citation.section_path else ""
+    return f"“{tidy(citation.cited_text)}”——《{citation.document_title}》{section}"
 
 
-def document_marks(document: Document, turn: int, answer: Answer) -> tuple[list[Mark], bool]:
-    """The marks of ``answer`` in ``document``, and whether some no longer fit its text."""
-    marks: list[Mark] = []
-    stale = False
-    for citation in answer.citations:
-        if citation.document_id != document.id:
-            continue
-        start, end = citation.start_char_index, citation.end_char_index
-        if document.text[start:end] != citation.cited_text:
-            stale = True
-            continue
-        anchor = citation_anchor(turn, citation.index)
-        marks.append(Mark(start, end, "answer", citation.index, anchor))
-        start = citation.context_start_char_index
-        end = start + len(citation.context)
-        if document.text[start:end] == citation.context:
-            marks.append(Mark(start, end, "sentence", citation.index))
-    for index, passage in enumerate(answer.nearest, 1):
-        if passage.document_id != document.id:
-            continue
-        start, end = passage.start_char_index, passage.end_char_index
-        if document.text[start:end] != passage.text:
-            stale = True
-            continue
-        marks.append(Mark(start, end, "near", index, passage_anchor(turn, index)))
-    return marks, stale
-
-
-def shelf(documents: Sequence[Listed]) -> str:
-    """The documents that can be asked, to choose one from."""
-    if not documents:
-        hint = phrases("添加文档之后，|原文会显示在这里。")
-        return f'<section class="xh-pane xh-pane-empty"><p>{hint}</p></section>'
-    items = "".join(
-        f'<li><a class="xh-book" href="#" data-document="{escape(document.id)}">'
-        f'<span class="xh-book-title">{escape(document.title)}</span>'
-        f'<span class="xh-book-source">{escape(document.source_name)} · '
-        f"{document.characters:,} 字</span></a></li>"
-        for document in documents
-    )
-    return (
-        '<section class="xh-pane"><header class="xh-pane-head">'
-        f'<h2 class="xh-pane-title">文档</h2><p class="xh-pane-source">{len(documents):,} 篇</p>'
-        '</header><div class="xh-scroll" tabindex="0" role="region" aria-label="文档目录">'
-        f'<ul class="xh-shelf">{items}</ul></div></section>'
-    )
-
-
-def pane_problem(problem: str) -> str:
-    """A document that cannot be shown."""
-    return f'<section class="xh-pane xh-pane-empty" role="alert"><p>{escape(problem)}</p></section>'
-
-
-def phrases(text: str) -> str:
-    """The page's own words, cut by ``|`` into phrases that a line is not broken within."""
-    return "".join(f'<span class="xh-phrase">{escape(part)}</span>' for part in text.split("|"))
-
-
-def _turn(number: int, exchange: Exchange) -> str:
+def _turn(number: int, exchange: Exchange, words: Words, feedback: bool, last: bool) -> str:
     if exchange.problem is not None:
-        reply = problem_card(exchange.problem)
+        reply = problem_card(exchange.problem, words)
+    elif exchange.aside is not None:
+        reply = aside_bubble(number, exchange.aside, words)
     elif exchange.answer is None:
-        reply = '<p class="xh-reply xh-seeking" role="status">正在文档里查找…</p>'
+        reply = f'<p class="xh-reply xh-seeking" role="status">{words.seeking}</p>'
     elif exchange.answer.answerable:
-        reply = answer_bubble(number, exchange.answer)
+        reply = answer_bubble(number, exchange, words)
     else:
-        reply = refusal_card(number, exchange.answer)
+        reply = refusal_card(number, exchange, words)
+    tools = _verdict(number, exchange, words) if feedback and exchange.answer else ""
+    if last and exchange.done:
+        tools += _last_tools(words)
+    below = f'<div class="xh-below">{tools}</div>' if tools else ""
     return (
         f'<section class="xh-turn"><p class="xh-question">{escape(exchange.question)}</p>'
-        f"{reply}</section>"
+        f"{reply}{below}</section>"
     )
 
 
-def _chip(turn: int, citation: Citation) -> str:
+def _understood(exchange: Exchange, words: Words) -> str:
+    answer = exchange.answer
+    if answer is None or answer.standalone_question == answer.question:
+        return ""
+    return f'<p class="xh-understood">{words.understood}{escape(answer.standalone_question)}</p>'
+
+
+def _meta(confidence: float, milliseconds: float | None, words: Words) -> str:
+    level = (confidence >= _MEDIUM) + (confidence >= _HIGH)
+    title = words.probability.format(f"{confidence:.0%}")
+    sure = (
+        f'<span class="xh-sure xh-sure-{level}" title="{title}">'
+        f"{words.sure}{words.levels[level]}</span>"
+    )
+    took = (
+        ""
+        if milliseconds is None
+        else f"<span>{words.took.format(f'{milliseconds / 1000:.2f}')}</span>"
+    )
+    return f'<p class="xh-meta">{sure}{took}</p>'
+
+
+def _chips(turn: int, citations: Sequence[Citation], words: Words) -> str:
+    items = "".join(f"<li>{_chip(turn, citation, words)}</li>" for citation in citations)
+    return f'<ul class="xh-chips" aria-label="{words.citations}">{items}</ul>'
+
+
+def _chip(turn: int, citation: Citation, words: Words) -> str:
     anchor = citation_anchor(turn, citation.index)
     place = " › ".join((f"《{citation.document_title}》", *citation.section_path))
-    page = f" · 第 {citation.page} 页" if citation.page is not None else ""
+    page = "" if citation.page is None else f" · {words.page.format(citation.page)}"
     name = citation.section_path[-1] if citation.section_path else citation.document_title
+    href = escape(address(citation.document_id, citation.start_char_index, citation.end_char_index))
+    open_it = words.open_citation.format(citation.index)
+    copy = words.copy.format(citation.index)
     return (
-        f'<a class="xh-chip xh-hue-{hue(citation.index)}" href="#{anchor}" '
+        f'<a class="xh-chip xh-hue-{hue(citation.index)}" href="{href}" '
         f'data-anchor="{anchor}" title="{escape(place + page)}">'
         f'<span class="xh-chip-number">[{citation.index}]</span> '
         f'<span class="xh-chip-name">{escape(name)}</span></a>'
+        f'<a class="xh-mini" href="{href}" target="_blank" rel="noopener" '
+        f'aria-label="{open_it}" title="{open_it}">{_OPEN}</a>'
+        f'<button type="button" class="xh-mini" data-copy="{escape(quotation(citation))}" '
+        f'data-copied="{words.copied}" data-failed="{words.not_copied}" '
+        f'aria-label="{copy}" title="{copy}">{_COPY}</button>'
     )
 
 
 def _nearest(turn: int, number: int, passage: Passage) -> str:
     anchor = passage_anchor(turn, number)
+    href = escape(address(passage.document_id, passage.start_char_index, passage.end_char_index))
     place = " › ".join(passage.section_path)
     head = f'<span class="xh-passage-place">{escape(place)}</span>' if place else ""
     text = marked(passage.text, (), layout_space(passage.text))
     return (
-        f'<a class="xh-passage" href="#{anchor}" data-anchor="{anchor}">{head}'
+        f'<a class="xh-passage" href="{href}" data-anchor="{anchor}">{head}'
         f'<span class="xh-passage-text">{text}</span></a>'
     )
 
 
-def _welcome() -> str:
+def _questions(questions: Sequence[str]) -> str:
+    items = "".join(
+        f'<li><button type="button" class="xh-hint" data-act="ask" '
+        f'data-question="{escape(question)}">{escape(question)}</button></li>'
+        for question in questions
+    )
+    return f'<ul class="xh-hint-list">{items}</ul>'
+
+
+def _verdict(number: int, exchange: Exchange, words: Words) -> str:
+    buttons = "".join(
+        f'<button type="button" class="xh-tool" data-act="{act}" data-turn="{number}" '
+        f'aria-pressed="{"true" if exchange.verdict == act else "false"}">{label}</button>'
+        for act, label in (("right", words.right), ("wrong", words.wrong))
+    )
+    form = ""
+    if exchange.verdict == "wrong" and not exchange.corrected:
+        form = (
+            f'<form class="xh-correct" data-act="correct" data-turn="{number}">'
+            f'<label>{words.right_answer}<input name="answer" maxlength="500" '
+            f'autocomplete="off"/></label>'
+            f'<button type="submit" class="xh-tool">{words.submit}</button></form>'
+        )
+    noted = f'<span class="xh-noted" role="status">{words.noted}</span>' if exchange.verdict else ""
     return (
-        '<div class="xh-welcome"><h2>问一个问题</h2>'
-        f"<p>{phrases('答案是文档里的原话。|点答案下面的引文标签，|就能看到它在原文里的位置。')}</p>"
-        "</div>"
+        f'<div class="xh-verdict" role="group" aria-label="{words.was_it_right}">'
+        f"<span>{words.was_it_right}</span>{buttons}{noted}{form}</div>"
     )
 
 
-def _empty_index() -> str:
-    steps = ("把文件放进 <code>corpus/</code>，", "运行 <code>xhqa index</code>，", "再刷新本页。")
-    lines = "".join(f'<span class="xh-phrase">{step}</span>' for step in steps)
-    return f'<div class="xh-welcome"><h2>还没有文档</h2><p>{lines}</p></div>'
+def _last_tools(words: Words) -> str:
+    buttons = "".join(
+        f'<button type="button" class="xh-tool" data-act="{act}">{label}</button>'
+        for act, label in (("retry", words.retry), ("edit", words.edit), ("undo", words.undo))
+    )
+    return f'<div class="xh-last" role="group" aria-label="{words.last_question}">{buttons}</div>'
+
+
+def _welcome(documents: int, words: Words) -> str:
+    if documents:
+        title, note = words.welcome, words.welcome_note
+    else:
+        title, note = words.no_documents, words.no_documents_note
+    return f'<div class="xh-welcome"><h2>{title}</h2><p>{phrases(note)}</p></div>'

@@ -73,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     source = evaluate.add_mutually_exclusive_group()
     source.add_argument("--questions", type=Path, metavar="FILE", help="a set of one's own (JSONL)")
     source.add_argument("--squad", type=Path, metavar="FILE", help="a SQuAD-style file")
+    source.add_argument(
+        "--from-feedback", action="store_true", help="the questions that users judged on the page"
+    )
     evaluate.add_argument(
         "--questions-from", type=Path, metavar="FILE2", help="take the questions from this file"
     )
@@ -221,6 +224,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     import uvicorn
 
     from xhqa.api import create_app, quiet_gradio
+    from xhqa.feedback import FeedbackFile
     from xhqa.index import exists
     from xhqa.pipeline import Pipeline, encoder_of
 
@@ -236,7 +240,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     app = create_app(
         pipeline,
         settings=settings,
-        page=lambda: xhqa_ui.build_page(pipeline),
+        page=lambda: xhqa_ui.build_page(pipeline, FeedbackFile(settings.feedback_file)),
         page_options=xhqa_ui.mount_options(),
     )
     # The page holds streams open, which a shutdown must not wait for.
@@ -255,14 +259,17 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _eval(arguments: argparse.Namespace) -> int:
-    from xhqa_eval.command import run_fixed, run_squad
+    from xhqa_eval.command import run_feedback, run_fixed, run_squad
 
     settings = _settings(arguments)
     if arguments.squad is None:
         for option in ("questions_from", "limit", "mode"):
             if getattr(arguments, option) is not None:
                 _parser().error(f"--{option.replace('_', '-')} goes with --squad")
-        report = run_fixed(arguments.questions, settings, arguments.out, _notify)
+        if arguments.from_feedback:
+            report = run_feedback(settings, arguments.out, _notify)
+        else:
+            report = run_fixed(arguments.questions, settings, arguments.out, _notify)
     else:
         report = run_squad(
             arguments.squad,

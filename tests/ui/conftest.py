@@ -13,16 +13,9 @@ from fastapi import FastAPI
 from xhqa_ui import build_page, mount_options
 
 from xhqa.errors import NotFoundError
-from xhqa.types import Answer, Citation, Document, Passage, Turn
-
-
-@dataclass(frozen=True)
-class Listed:
-    id: str
-    title: str
-    source_name: str
-    characters: int
-    chunks: int
+from xhqa.feedback import FeedbackFile
+from xhqa.suggest import Draft
+from xhqa.types import Answer, Citation, Document, DocumentInfo, Heading, Passage, Turn
 
 
 @dataclass
@@ -30,16 +23,46 @@ class FakeService:
     docs: Sequence[Document]
     replies: Mapping[str, Answer | Exception] = field(default_factory=dict)
     asked: list[tuple[str, tuple[Turn, ...]]] = field(default_factory=list)
+    headings: Mapping[str, tuple[Heading, ...]] = field(default_factory=dict)
+    made: Mapping[str, tuple[Draft, ...]] = field(default_factory=dict)
 
-    def ask(self, question: str, /, history: Sequence[Turn] = ()) -> Answer:
+    ready = True
+
+    def ask(
+        self,
+        question: str,
+        /,
+        history: Sequence[Turn] = (),
+        top_k: int = 5,
+        document_ids: Sequence[str] | None = None,
+    ) -> Answer:
         self.asked.append((question, tuple(history)))
         reply = self.replies.get(question)
         if isinstance(reply, Exception):
             raise reply
         return reply or Answer(question, question, None, 0.1, "no_evidence")
 
-    def documents(self) -> tuple[Listed, ...]:
-        return tuple(Listed(d.id, d.title, d.source_name, len(d.text), 1) for d in self.docs)
+    def documents(self) -> tuple[DocumentInfo, ...]:
+        return tuple(
+            DocumentInfo(d.id, d.title, d.source_name, d.sha256, len(d.text), 1, d.media_type)
+            for d in self.docs
+        )
+
+    def info(self, document_id: str, /) -> DocumentInfo:
+        self.document(document_id)
+        return next(info for info in self.documents() if info.id == document_id)
+
+    def outline(self, document_id: str, /) -> tuple[Heading, ...]:
+        self.document(document_id)
+        return self.headings.get(document_id, ())
+
+    def summary(self, document_ids: Sequence[str] | None = None, /) -> tuple[Citation, ...]:
+        """The first line of each document."""
+        lines = [(d, d.text.strip().split("\n")[0]) for d in self.docs if d.id in document_ids]
+        return tuple(make_citation(d, line, line, n) for n, (d, line) in enumerate(lines, 1))
+
+    def drafts(self, document_id: str, /) -> tuple[Draft, ...]:
+        return self.made.get(document_id, ())
 
     def document(self, document_id: str, /) -> Document:
         for document in self.docs:
@@ -86,12 +109,12 @@ def make_passage(document: Document, text: str, section: str = "小节") -> Pass
     return Passage(document.id, (section,), at, at + len(text), text, 0.3)
 
 
-def mount(app: FastAPI, service: FakeService) -> None:
+def mount(app: FastAPI, service: FakeService, feedback: FeedbackFile | None = None) -> None:
     """In an event loop, as Gradio would else leave one open; in a thread, as Playwright has one
     running in this one."""
 
     async def in_a_loop() -> None:
-        gr.mount_gradio_app(app, build_page(service), path="/", **mount_options())
+        gr.mount_gradio_app(app, build_page(service, feedback), path="/", **mount_options())
 
     with ThreadPoolExecutor(1) as pool:
         pool.submit(lambda: asyncio.run(in_a_loop())).result()
@@ -107,7 +130,7 @@ class Make:
     refusal: Callable[..., Answer] = make_refusal
     passage: Callable[..., Passage] = make_passage
     service: Callable[..., FakeService] = FakeService
-    mount: Callable[[FastAPI, FakeService], None] = mount
+    mount: Callable[..., None] = mount
 
 
 @pytest.fixture(scope="session")

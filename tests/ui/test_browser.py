@@ -7,16 +7,24 @@ import os
 import socket
 import threading
 import time
+import subprocess
+import tarfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from support import HashEncoder
+from xhqa_ui import build_page, mount_options
 
-from xhqa.api.edge import CONTENT_SECURITY_POLICY
+from xhqa.api import create_app
+from xhqa.config import Settings
 from xhqa.errors import InputError
+from xhqa.feedback import FeedbackFile
+from xhqa.pipeline import Pipeline, build_index
 
 pytestmark = pytest.mark.integration
 
@@ -31,6 +39,11 @@ ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+AXE = "4.14.1"
+TOWNS = {
+    "甲.txt": "甲镇志\n\n甲镇的古代石桥有三十座。甲镇的人口是五千。\n\n河流\n\n大河从甲镇中间穿过流向东海。\n",
+    "乙.txt": "乙村种植水稻和小麦。乙村的学校建于1952年。\n",
+}
 LAPTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 HOSTILE = (
@@ -84,23 +97,35 @@ def service(make: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def address(make: Any, service: Any) -> Iterator[str]:
-    app = FastAPI()
+def towns(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """A real pipeline over a small encoder: follow-ups, outlines, examples."""
+    folder = tmp_path_factory.mktemp("towns")
+    for name, text in TOWNS.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    settings = Settings(index_dir=folder / "index", min_confidence=0.0)
+    index, _ = build_index([folder / name for name in TOWNS], HashEncoder(), settings)
+    return Pipeline(index, HashEncoder(), settings)
 
-    @app.middleware("http")
-    async def policy(request: Request, call_next: Callable[[Request], Any]) -> Response:
-        response: Response = await call_next(request)
-        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-        return response
 
-    make.mount(app, service)
+@contextmanager
+def served(service: Any, feedback: FeedbackFile) -> Iterator[str]:
+    """The whole application on a port of its own. Made in a thread, as Playwright has an event
+    loop running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        app = pool.submit(
+            create_app,
+            service,
+            settings=Settings(),
+            page=lambda: build_page(service, feedback),
+            page_options=mount_options(),
+        ).result()
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while not server.started:
                 assert thread.is_alive(), "the server did not start"
                 assert time.monotonic() < deadline, "the server did not start"
@@ -113,13 +138,45 @@ def address(make: Any, service: Any) -> Iterator[str]:
             thread.join(timeout=20)
 
 
+@pytest.fixture(scope="module")
+def feedback(tmp_path_factory: pytest.TempPathFactory) -> FeedbackFile:
+    return FeedbackFile(tmp_path_factory.mktemp("said") / "feedback.sqlite")
+
+
+@pytest.fixture(scope="module")
+def address(service: Any, feedback: FeedbackFile) -> Iterator[str]:
+    with served(service, feedback) as at:
+        yield at
+
+
+@pytest.fixture(scope="module")
+def towns_address(towns: Pipeline, feedback: FeedbackFile) -> Iterator[str]:
+    with served(towns, feedback) as at:
+        yield at
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """axe-core's script; half a megabyte that need not lie in the repository."""
+    folder = tmp_path_factory.mktemp("axe")
+    command = ["npm", "pack", f"axe-core@{AXE}", "--silent"]
+    try:
+        subprocess.run(command, cwd=folder, capture_output=True, check=True, timeout=120)
+    except (OSError, subprocess.SubprocessError) as error:
+        not_run(f"the accessibility tests did not run: npm pack axe-core: {error}")
+    with tarfile.open(next(folder.glob("*.tgz"))) as archive:
+        script = archive.extractfile("package/axe.min.js")
+        assert script is not None
+        return script.read().decode()
+
+
 @pytest.fixture
-def open_page(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
+def open_page(browser: Any, address: str, towns_address: str) -> Iterator[Callable[..., Any]]:
     trouble: list[str] = []
     contexts = []
 
     def watch_request(request: Any) -> None:
-        if not request.url.startswith((address, "data:", "blob:")):
+        if not request.url.startswith((address, towns_address, "data:", "blob:")):
             trouble.append(f"request to {request.url}")
 
     def watch_console(message: Any) -> None:
@@ -130,19 +187,32 @@ def open_page(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
         trouble.append(f"dialog: {dialog.message}")
         dialog.dismiss()
 
-    def open_one(viewport: dict[str, int] = LAPTOP, scheme: str = "light") -> Any:
-        context = browser.new_context(
-            viewport=viewport, color_scheme=scheme, reduced_motion="reduce", locale="zh-CN"
-        )
-        contexts.append(context)
-        page = context.new_page()
+    def watch(page: Any) -> None:
         page.set_default_timeout(20_000)
         page.on("request", watch_request)
         page.on("console", watch_console)
         page.on("pageerror", lambda error: trouble.append(f"page error: {error}"))
         page.on("dialog", watch_dialog)
-        page.goto(address)
-        page.wait_for_selector(".xh-welcome")
+
+    def open_one(
+        viewport: dict[str, int] = LAPTOP,
+        scheme: str = "light",
+        at: str = address,
+        locale: str = "zh-CN",
+    ) -> Any:
+        context = browser.new_context(
+            viewport=viewport,
+            color_scheme=scheme,
+            reduced_motion="reduce",
+            locale=locale,
+            permissions=["clipboard-read", "clipboard-write"],
+        )
+        contexts.append(context)
+        context.on("page", watch)
+        page = context.new_page()
+        page.goto(at)
+        if not at.startswith((f"{address}documents", f"{towns_address}documents")):
+            page.wait_for_selector(".xh-welcome")
         return page
 
     yield open_one
@@ -154,7 +224,7 @@ def open_page(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
 def ask(page: Any, question: str) -> Any:
     """Types and presses Enter; the reply once it is there."""
     turns = page.locator(".xh-turn").count()
-    page.get_by_label("你的问题").fill(question)
+    page.locator("#xh-ask textarea").fill(question)
     page.keyboard.press("Enter")
     reply = page.locator(".xh-turn").nth(turns).locator("article")
     reply.wait_for()
@@ -267,3 +337,182 @@ def test_phone(open_page: Any) -> None:
     reply.locator(".xh-chip").first.click()
     wait_until_seen(page, 1)
     assert mark_text(page, 1) == "755家"
+
+
+def test_the_mark_is_what_the_api_cites(open_page: Any, address: str) -> None:
+    page = open_page()
+    reply = ask(page, "有多少家")
+    answered = page.request.post(f"{address}ask", data={"question": "有多少家"}).json()
+    for citation in answered["citations"]:
+        reply.locator(".xh-chip").nth(citation["index"] - 1).click()
+        wait_until_seen(page, citation["index"])
+        assert mark_text(page, citation["index"]) == citation["cited_text"]
+
+
+def test_the_address_of_a_citation(open_page: Any, service: Any) -> None:
+    page = open_page()
+    reply = ask(page, "有多少家")
+    second = service.replies["有多少家"].citations[1]
+    with page.context.expect_page() as opened:
+        reply.get_by_label("在新标签页打开引文 2").click()
+    view = opened.value
+    mark = view.locator("mark")
+    mark.wait_for()
+    assert view.url.endswith(
+        f"/documents/plain/view#char={second.start_char_index},{second.end_char_index}"
+    )
+    assert mark.text_content() == second.cited_text
+    before = "document.querySelector('mark').previousSibling.textContent"
+    assert view.evaluate(before) == service.docs[0].text[: second.start_char_index]
+    assert view.locator("#text").text_content() == service.docs[0].text
+    view.wait_for_function(
+        """() => {
+          const box = document.querySelector("mark").getBoundingClientRect();
+          return box.top >= 0 && box.bottom <= innerHeight;
+        }"""
+    )
+    view.get_by_role("button", name="复制引文").click()
+    view.get_by_text("已复制").wait_for()
+    assert view.evaluate("navigator.clipboard.readText()") == "“755家”——《甲》"
+    # Other addresses of the same page.
+    for fragment, words in [("char=0,2", "这一"), ("char=5,2", None), ("char=9999999,", None)]:
+        view.evaluate("fragment => { location.hash = fragment; }", fragment)
+        if words is None:
+            view.get_by_text("没有可以标出的文字").wait_for()
+            assert mark.count() == 0
+        else:
+            view.wait_for_function("document.querySelector('mark')?.textContent === '这一'")
+
+
+def test_copying_a_quotation(open_page: Any) -> None:
+    page = open_page()
+    ask(page, "有多少家").get_by_label("复制引文 2").click()
+    page.get_by_text("已复制").first.wait_for(state="attached")
+    assert page.evaluate("navigator.clipboard.readText()") == "“755家”——《甲》·结语"
+
+
+def test_a_hostile_document_on_its_own_page(open_page: Any, address: str, service: Any) -> None:
+    start = service.docs[1].text.index(HOSTILE)
+    at = f"{address}documents/evil/view#char={start},{start + len(HOSTILE)}"
+    page = open_page(at=at)
+    assert page.locator("mark").text_content() == HOSTILE
+    assert page.locator("h1").text_content() == HOSTILE
+    assert page.title() == HOSTILE.strip()
+    assert page.locator("#text").text_content() == service.docs[1].text
+    assert page.locator("body img, body script").count() == 0
+
+
+def test_three_turns_that_lean_on_one_another(open_page: Any, towns_address: str) -> None:
+    page = open_page(at=towns_address)
+    assert "水稻和小麦" in ask(page, "乙村种植什么？").text_content()
+    second = ask(page, "它的学校建于哪年？")
+    assert "1952年" in second.locator(".xh-answer-text").text_content()
+    understood = second.locator(".xh-understood").text_content()
+    assert understood.startswith("理解为：")
+    assert "乙村" in understood
+    third = ask(page, "那甲镇的石桥呢？")
+    assert "甲镇" in third.locator(".xh-answer-text").text_content()
+    page.get_by_role("button", name="撤回").click()
+    page.wait_for_function("document.querySelectorAll('.xh-turn').length === 2")
+    page.get_by_role("button", name="修改").click()
+    page.wait_for_function("document.querySelectorAll('.xh-turn').length === 1")
+    page.wait_for_function(
+        "document.querySelector('#xh-ask textarea').value === '它的学校建于哪年？'"
+    )
+    page.keyboard.press("Enter")
+    page.locator(".xh-turn").nth(1).locator("article").wait_for()
+    page.get_by_role("button", name="重试").click()
+    page.wait_for_function("document.querySelectorAll('.xh-turn article').length === 2")
+    assert "1952年" in page.locator(".xh-answer-text").last.text_content()
+
+
+def test_examples_come_from_the_documents(open_page: Any, towns_address: str) -> None:
+    page = open_page(at=towns_address)
+    page.get_by_role("button", name="乙村的学校建于哪一年？").click()
+    page.locator(".xh-turn article").wait_for()
+    assert "1952年" in page.locator(".xh-answer-text").text_content()
+    assert not page.locator("#xh-hints").is_visible()
+
+
+def test_an_outline_leads_into_the_document(open_page: Any, towns_address: str) -> None:
+    page = open_page(at=towns_address)
+    reply = ask(page, "有哪些章节？")
+    reply.get_by_text("河流").click()
+    page.locator("#xh-pane .xh-heading", has_text="河流").wait_for()
+    assert page.locator("#xh-pane .xh-pane-title").text_content() == "甲镇志"
+    summary = ask(page, "总结一下《甲镇志》")
+    assert summary.locator(".xh-chip").count() >= 2
+    page.locator("#xh-pane mark").first.wait_for()
+
+
+def test_language_switch(open_page: Any) -> None:
+    page = open_page()
+    ask(page, "有多少家")
+    page.get_by_role("button", name="English").click()
+    page.get_by_text("Confidence: high").wait_for()
+    assert page.evaluate("document.documentElement.lang") == "en"
+    page.get_by_label("Your question").wait_for()
+    assert mark_text(page, 1) == "755家"
+    page.reload()
+    page.get_by_text("Ask a question", exact=True).wait_for()
+    english = open_page(locale="en-US")
+    english.get_by_text("Ask a question", exact=True).wait_for()
+    english.get_by_role("button", name="中文").click()
+    english.get_by_text("问一个问题").wait_for()
+
+
+def test_a_verdict_is_kept(open_page: Any, feedback: FeedbackFile) -> None:
+    page = open_page()
+    reply = ask(page, "有多少家").locator("xpath=..")
+    reply.get_by_role("button", name="不对").click()
+    page.get_by_label("正确的答案是").fill("756家")
+    page.keyboard.press("Enter")
+    page.locator(".xh-correct").wait_for(state="detached")
+    assert [(f.verdict, f.right_answer) for f in feedback.all()][-2:] == [
+        ("wrong", None),
+        ("wrong", "756家"),
+    ]
+
+
+def test_by_keyboard_alone(open_page: Any) -> None:
+    page = open_page()
+    page.wait_for_function("document.activeElement?.tagName === 'TEXTAREA'")
+    page.keyboard.type("有多少家")
+    page.keyboard.press("Enter")
+    page.locator(".xh-turn article").wait_for()
+    page.locator(".xh-chip").nth(1).focus()
+    page.keyboard.press("Enter")
+    wait_until_seen(page, 2)
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    outlined = "getComputedStyle(document.activeElement).outlineStyle"
+    assert page.evaluate(outlined) != "none", "the focus is to be seen"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [LAPTOP, PHONE], ids=["laptop", "phone"])
+def test_accessibility(
+    open_page: Any, axe: str, viewport: dict[str, int], scheme: str, address: str
+) -> None:
+    page = open_page(viewport, scheme)
+    assert findings(page, axe) == []
+    ask(page, "有多少家").locator("xpath=..").get_by_role("button", name="不对").click()
+    page.get_by_label("正确的答案是").wait_for()
+    ask(page, HOSTILE)
+    ask(page, "坏")
+    ask(page, "总结一下")
+    assert findings(page, axe) == []
+    view = open_page(viewport, scheme, at=f"{address}documents/plain/view#char=3,9")
+    assert findings(view, axe) == []
+
+
+def findings(page: Any, axe: str) -> list[str]:
+    """axe-core's serious and critical findings, each with the first element it is about."""
+    page.wait_for_timeout(300)
+    page.evaluate(axe)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{entry['id']}: {entry['nodes'][0]['html']} {entry['nodes'][0]['failureSummary']}"
+        for entry in found["violations"]
+        if entry["impact"] in ("serious", "critical")
+    ]
