@@ -23,7 +23,7 @@ from xhqa.intent import Wish, wish_of
         ),
         (
             "outline",
-            "有哪些章节|有哪些章节？|这篇文章有哪些小节|列出目录|文章的结构|大纲|分为几个部分"
+            "有哪些章节|有哪些章节？|这篇文章有哪些小节|列出目录|文章的结构|大纲|文章分为几个部分|这份报告有哪些部分？"
             "|What sections are there?|Show me the outline|table of contents",
         ),
         ("documents", "有哪些文档？|列出所有文档|What documents do you have?"),
@@ -50,6 +50,10 @@ def test_wishes(kind: str, said: str) -> None:
         "Who are the supervisors?",
         "What is the summary judgment standard?",
         "那它呢",
+        "它有哪些部分？",
+        "有哪些部分",
+        "他写了什么",
+        "写了什么？",
         "？",
         "",
     ],

@@ -108,3 +108,12 @@ def test_an_answer_from_another_document_is_none() -> None:
     ]:
         cited = Citation(1, document, "", (), None, "", start, end, "", start, 1)
         assert draft.is_answered_by(Answer("?", "?", "x", 1, citations=(cited,))) is right
+
+
+def test_a_long_document_is_drawn_from_all_over(make_pipeline: MakePipeline) -> None:
+    text = "".join(f"## 第{n}节\n\n乙村的学校{chr(0x5200 + n)}建于1952年。\n\n" for n in range(300))
+    found = make_pipeline({"长.md": text}).drafts("长")
+    assert 20 <= len(found) <= 60
+    starts = [draft.start_char_index for draft in found]
+    assert starts == sorted(starts)
+    assert starts[-1] > len(text) * 0.9

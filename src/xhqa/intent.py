@@ -19,7 +19,7 @@ class Wish:
     title: str | None = None
 
 
-_TEXT = r"(?:文章|文档|文件|文本|材料|资料|报告|课文|书|全文|文|内容|它)"
+_TEXT = r"(?:文章|文档|文件|文本|材料|资料|报告|课文|书|全文|文|内容)"
 _THIS = rf"(?:(?:这|那|本|该|整|全)?(?:一)?(?:篇|份|个|本)?{_TEXT})"
 _WHAT = r"(?:什么|啥|哪些|些什么|些啥)"
 _ITEM = r"(?:document|article|text|file|page|report|book|it|this|that)s?"
@@ -28,7 +28,7 @@ _THE_ITEM = rf"(?:(?:the|this|that|these|all|whole|entire|my|your) )*{_ITEM}"
 # Whole utterances only: whatever says more is a question and goes to the documents.
 _KINDS: dict[Kind, str] = {
     "greeting": (
-        r"(?:你|您|大家|hi |hello )?好(?:啊|呀|哇|吗|哦)?|哈喽|哈啰|嗨+|喂|(?:你|您)?在吗|在不在"
+        r"(?:你|您|大家)好(?:啊|呀|哇|吗|哦)?|哈喽|哈啰|嗨+|喂|(?:你|您)?在吗|在不在"
         r"|(?:早上|上午|中午|下午|晚上)好(?:啊|呀)?|早安|早(?:啊|呀)?|晚安"
         r"|(?:hi|hello|hey|hiya|greetings)(?: there| again| everyone)?"
         r"|good (?:morning|afternoon|evening|day)|how are you(?: doing| today)?"
@@ -52,7 +52,7 @@ _KINDS: dict[Kind, str] = {
         rf"(?:做|给|写)?(?:个|一个|出)?(?:简要|简单|简短)?(?:地)?(?:总结|概括|归纳|概述|摘要|小结|总括)(?:一下|下)?"
         rf"{_THIS}?(?:的)?(?:主要)?(?:内容|大意|要点|重点)?"
         rf"|(?:用一句话|用几句话)(?:总结|概括)(?:一下)?{_THIS}?"
-        rf"|{_THIS}?(?:主要)?(?:讲|说|写|介绍)(?:了|的)?(?:都)?(?:是)?{_WHAT}(?:内容|事)?"
+        rf"|(?:{_THIS}(?:主要)?(?:讲|说|写|介绍)|(?:主要)?讲)(?:了|的)?(?:都)?(?:是)?{_WHAT}(?:内容|事)?"
         rf"|{_THIS}?(?:的)?(?:主要|大致|核心|中心)(?:内容|观点|意思|思想|要点)(?:是|有)?{_WHAT}?"
         rf"|summari[sz]e(?: {_THE_ITEM})?(?: for me)?|tl ?dr|(?:the )?(?:main|key) points"
         rf"|(?:give me |write |show )?(?:me )?(?:an? |the )?(?:short |brief |quick )?summary"
@@ -61,7 +61,9 @@ _KINDS: dict[Kind, str] = {
     ),
     "outline": (
         rf"{_THIS}?(?:里|中)?(?:都)?(?:一共|总共)?(?:有|分|分成|分为|包括|包含)?(?:哪些|哪几|多少|几)(?:个)?"
-        rf"(?:章节|小节|部分|章|节|小标题|标题|段落)"
+        r"(?:章节|小节|章|节|小标题|标题)"
+        rf"|{_THIS}(?:里|中)?(?:一共|总共)?(?:有|分|分成|分为|包括|包含)(?:哪些|哪几|多少|几)(?:个)?"
+        r"(?:部分|段落)"
         rf"|(?:列出|列一下|显示|给出|看看|列)?{_THIS}?(?:的)?(?:所有)?"
         rf"(?:大纲|目录|提纲|结构|章节|小标题)(?:是|有)?{_WHAT}?"
         rf"|(?:what|which|how many) (?:sections|chapters|headings|parts)"
@@ -91,7 +93,7 @@ def wish_of(text: str) -> Wish | None:
     """What is wished for by ``text``; None where it is to be asked of the documents."""
     named = _NAMED.search(text)
     title = named[1] if named else None
-    bare = _bare(fold(_NAMED.sub("它", text)).lower())
+    bare = _bare(fold(_NAMED.sub("文档", text)).lower())
     for said in (bare, _POLITE.sub("", bare)):
         for kind, pattern in _PATTERNS.items():
             if pattern.fullmatch(said) or pattern.fullmatch(_TRAILING.sub("", said)):

@@ -22,6 +22,8 @@ T = TypeVar("T")
 SHOWN = 4
 _TRIES = 20
 _DOCUMENTS = 8
+# A book has more sentences than a newcomer waits for.
+_PASSAGES = 60
 # What an answer should be given with to be a good first impression.
 _SURE = 0.5
 
@@ -69,9 +71,9 @@ class Draft:
 
 
 def drafts(chunks: Sequence[Chunk]) -> tuple[Draft, ...]:
-    """At most one question a sentence, in the order of the text."""
+    """At most one question a sentence, in the order of the text; from passages all over it."""
     found: dict[str, Draft] = {}
-    for chunk in chunks:
+    for chunk in sorted(_spread(chunks, _PASSAGES), key=lambda chunk: chunk.start):
         for start, end in chunk.sentences:
             made = next(_questions(chunk.text[start:end]), None)
             if made is not None:
@@ -158,8 +160,8 @@ def _english(sentence: str) -> Iterator[tuple[str, int, int]]:
             (match,) = matches
             asked = f"{text[: match.start()]}{asking}{text[match.end() :]}"
             yield f"{asked}?", *match.span(1)
-    if match := _ENGLISH_DEFINED.match(text):
-        yield f"What {match[2]} {match[1]}?", 0, len(text)
+    if defined := _ENGLISH_DEFINED.match(text):
+        yield f"What {defined[2]} {defined[1]}?", 0, len(text)
 
 
 class Service(Protocol):

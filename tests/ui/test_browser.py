@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
-import time
 import subprocess
 import tarfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
