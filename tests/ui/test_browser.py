@@ -411,7 +411,7 @@ def test_three_turns_that_lean_on_one_another(open_page: Any, towns_address: str
     assert understood.startswith("理解为：")
     assert "乙村" in understood
     third = ask(page, "那甲镇的石桥呢？")
-    assert "甲镇" in third.locator(".xh-answer-text").text_content()
+    assert "甲镇的石桥" in third.locator(".xh-understood").text_content()
     page.get_by_role("button", name="撤回").click()
     page.wait_for_function("document.querySelectorAll('.xh-turn').length === 2")
     page.get_by_role("button", name="修改").click()
