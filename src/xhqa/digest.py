@@ -56,6 +56,7 @@ def summary(
     centroid of its section's sentences as tf·idf vectors (Radev et al. 2004, "Centroid-based
     summarization of multiple documents").
     """
+    groups: list[tuple[Document, Sequence[Chunk]]]
     if len(documents) == 1:
         ((document, chunks),) = documents
         groups = [(document, group) for group in _sections(chunks)]
