@@ -190,7 +190,7 @@ def _citation(number: int, span: Span, document: Document, confidence: float) ->
         document_id=document.id,
         document_title=document.title,
         section_path=chunk.section_path,
-        page=None,
+        page=document.page(start),
         cited_text=cited,
         start_char_index=start,
         end_char_index=end,

@@ -22,7 +22,7 @@ from xhqa.converse import readings
 from xhqa.encode import Encoder, Vectors, open_encoder
 from xhqa.errors import InputError, NotFoundError
 from xhqa.index import Entry, Index, Progress
-from xhqa.load import files, load
+from xhqa.load import files, load, read
 from xhqa.read import Reader
 from xhqa.read.sentence import SentenceReader
 from xhqa.retrieve import centred, retrieve
@@ -282,7 +282,7 @@ def build_index(
     refused: list[str] = []
     for path, source_name in files(list(paths)):
         try:
-            document = load(path.read_bytes(), source_name)
+            document = read(path, source_name)
         except InputError as error:
             refused.append(str(error))
             continue
@@ -293,7 +293,7 @@ def build_index(
         documents[document.id] = document
     if not documents:
         names = ", ".join(map(str, paths))
-        raise InputError("; ".join(refused) or f"no .txt or .md file in {names}")
+        raise InputError("; ".join(refused) or f"no document in {names}")
 
     def change(entries: list[Entry]) -> list[Entry]:
         kept = [e for e in entries if e.uploaded and e.document.id not in documents]
