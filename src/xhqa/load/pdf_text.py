@@ -27,7 +27,8 @@ _LEVELS = 4
 
 @dataclass(slots=True)
 class _Block:
-    """Lines that go on in one another, or one row of a table (``lines`` empty)."""
+    """Lines that go on in one another, or one row of a table. ``goes_on``: in the rest of the
+    block before it, on a new page."""
 
     text: str
     page: int
@@ -35,6 +36,7 @@ class _Block:
     bold: bool
     level: int = 0
     table: bool = False
+    goes_on: bool = False
 
 
 def assemble(book: Book) -> Extracted:
@@ -79,19 +81,21 @@ def _add_column(
         here = _Flow(line, left, right, leading, page)
         new_column = at == 0
         if before is not None and blocks and _goes_on(before, here, new_column):
-            seam = "\n"
-            blocks[-1].text += seam + line.text
-            blocks[-1].bold = blocks[-1].bold and line.bold
-            if page != before.page:
-                # The page begins inside the block.
-                blocks.append(_Block("", page, line.size, line.bold))
-                blocks[-2].text = blocks[-2].text[: -len(seam + line.text)]
-                blocks[-1].text = seam + line.text
+            seam = "" if _cuts_number(before.line.text, line.text) else "\n"
+            if page == before.page:
+                blocks[-1].text += seam + line.text
+            else:
+                blocks.append(_Block(seam + line.text, page, line.size, line.bold, goes_on=True))
         else:
             blocks.append(_Block(line.text, page, line.size, line.bold))
         before = here
         at += 1
     return before
+
+
+def _cuts_number(before: str, after: str) -> bool:
+    """Whether Chinese text was broken inside a number, as it may be anywhere."""
+    return before[-1].isdigit() and after[0].isdigit() and any(map(is_wide, before))
 
 
 def _leading(lines: Sequence[Line]) -> float:
@@ -206,7 +210,7 @@ def _set_levels(blocks: list[_Block], body: float, book: Book) -> None:
 def _may_be_heading(block: _Block) -> bool:
     text = block.text.strip()
     return (
-        not block.table
+        not (block.table or block.goes_on)
         and display_width(text) <= _MAX_HEADING
         and any(char.isalpha() for char in text)
         and text.rstrip(CLOSERS)[-1:] not in tuple(_STOPS + "，,、")
@@ -223,7 +227,7 @@ def _written(blocks: Sequence[_Block], book: Book, pages: int) -> Extracted:
     starts: list[int] = []
     headings: list[Heading] = []
     for block in blocks:
-        seam = "" if not parts or block.text.startswith("\n") else "\n\n"
+        seam = "" if not parts or block.goes_on else "\n\n"
         text = seam + block.text
         begin = length + len(text) - len(block.text.lstrip("\n"))
         while len(starts) <= block.page:
