@@ -22,6 +22,8 @@ _STRICT = "{http://purl.oclc.org/ooxml/wordprocessingml/main}"
 _SKIPPED = frozenset({"del", "movefrom", "fallback", "instrtext", "deltext", "rpr", "ppr"})
 _BREAKS = {"tab": "\t", "br": "\n", "cr": "\n", "nobreakhyphen": "-"}
 _TITLE = 0
+# Styles build on one another; a ring of them has no end.
+_MAX_BASES = 20
 
 
 def extract_docx(data: bytes, name: str) -> Extracted:
@@ -110,10 +112,11 @@ def _levels(styles: Any) -> dict[str, int]:
         based[style_id] = values.get("basedon", "")
     levels = dict(own)
     for style_id in based:
-        above, seen = style_id, {style_id}
-        while above not in own and based.get(above) and based[above] not in seen:
+        above = style_id
+        for _ in range(_MAX_BASES):
+            if above in own or not based.get(above):
+                break
             above = based[above]
-            seen.add(above)
         if above in own:
             levels[style_id] = own[above]
     return levels

@@ -206,8 +206,7 @@ def _grid(table: Any, name: str) -> tuple[str, list[list[str]], int | None]:
             _fill(row, below)
             text = _text(cell)
             wide, high = _span(cell, "colspan"), _span(cell, "rowspan")
-            cells += wide
-            if cells > _MAX_CELLS:
+            if cells + len(row) > _MAX_CELLS:
                 raise InputError(f"{name} has a table of too many cells: split the document")
             for _ in range(wide):
                 if high > 1:
@@ -215,6 +214,7 @@ def _grid(table: Any, name: str) -> tuple[str, list[list[str]], int | None]:
                 row.append(text)
                 text = text if local(cell) == "th" else ""
         _fill(row, below)
+        cells += len(row)
         named = [local(cell) == "th" for cell in own]
         if own and all(named) and headers == len(rows):
             headers += 1

@@ -6,13 +6,14 @@ import io
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from typing import Any
 
 from xhqa.errors import InputError
 from xhqa.load.archive import open_archive, read_part, refuse_dtd
-from xhqa.load.extracted import Extracted, TextBuilder
+from xhqa.load.extracted import Extracted, TextBuilder, refuse_too_long
 from xhqa.load.tables import iter_table_lines
 
 _MAX_ROWS = 1_048_576  # Excel's own
@@ -27,6 +28,7 @@ _PERCENT = re.compile(r"0(?:\.(0+))?%")
 def extract_xlsx(data: bytes, name: str) -> Extracted:
     """The visible sheets. Raises InputError for a file that is broken, protected or empty."""
     import openpyxl
+    from openpyxl.utils.exceptions import InvalidFileException
 
     archive = open_archive(data, name)
     for part in archive.namelist():
@@ -34,7 +36,11 @@ def extract_xlsx(data: bytes, name: str) -> Extracted:
             refuse_dtd(read_part(archive, part, name), part, name)
     builder = TextBuilder(name)
     # Exactly what a damaged workbook raises depends on the part that is damaged.
-    damages = (KeyError, ValueError, TypeError, AttributeError, IndexError, OSError, SyntaxError)
+    damages = (
+        *(KeyError, ValueError, TypeError, AttributeError, IndexError, OSError, SyntaxError),
+        *(ArithmeticError, AssertionError, EOFError, zipfile.BadZipFile, zlib.error),
+        InvalidFileException,
+    )
     try:
         with warnings.catch_warnings():
             # What openpyxl does not know (charts, validation) holds no text.
@@ -72,6 +78,8 @@ def _rows(sheet: Any, down: dict[tuple[int, int], int], name: str) -> Iterator[l
         if number > _MAX_ROWS:
             raise InputError(f"{name} has more rows than Excel allows: save it anew in Excel")
         row = [_shown(cell) for cell in cells]
+        # One long text may stand in every cell.
+        refuse_too_long(sum(map(len, row)), name)
         for column in range(len(row)):
             if (number, column) in wanted:
                 tops[number, column] = row[column]
