@@ -206,7 +206,7 @@ def _grid(table: Any, name: str) -> tuple[str, list[list[str]], int | None]:
             _fill(row, below)
             text = _text(cell)
             wide, high = _span(cell, "colspan"), _span(cell, "rowspan")
-            if cells + len(row) > _MAX_CELLS:
+            if cells + len(row) + wide > _MAX_CELLS:
                 raise InputError(f"{name} has a table of too many cells: split the document")
             for _ in range(wide):
                 if high > 1:
