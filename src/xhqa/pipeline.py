@@ -33,7 +33,8 @@ from xhqa.script import fold, question_script
 from xhqa.types import Answer, Document, DocumentInfo, Hit, Span, Turn
 
 MAX_QUESTION = 1000
-_VECTOR_CACHE = 4096
+# 25 MB: the sentences of some hundred pages.
+_VECTOR_CACHE = 16384
 
 
 @dataclass(frozen=True, slots=True)
