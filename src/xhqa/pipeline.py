@@ -19,18 +19,22 @@ from xhqa import index as indexes
 from xhqa.answer import calibration_of, compose
 from xhqa.config import Settings, load_settings
 from xhqa.converse import readings
+from xhqa.dictionary import Alternatives, Dictionary, Translator, open_dictionary
 from xhqa.encode import Encoder, Vectors, open_encoder
 from xhqa.errors import InputError, NotFoundError
 from xhqa.index import Entry, Index, Progress
+from xhqa.lexical import query_tokens
 from xhqa.load import files, load, read
 from xhqa.read import Reader
 from xhqa.read.sentence import SentenceReader
+from xhqa.read.supported import SupportedReader
 from xhqa.retrieve import centred, retrieve
-from xhqa.script import fold
+from xhqa.script import fold, question_script
 from xhqa.types import Answer, Document, DocumentInfo, Hit, Span, Turn
 
 MAX_QUESTION = 1000
-_VECTOR_CACHE = 4096
+# 25 MB: the sentences of some hundred pages.
+_VECTOR_CACHE = 16384
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +49,20 @@ class Pipeline:
     """Answers questions from an index. Safe to use from several threads."""
 
     def __init__(
-        self, index: Index, encoder: Encoder, settings: Settings, reader: Reader | None = None
+        self,
+        index: Index,
+        encoder: Encoder,
+        settings: Settings,
+        reader: Reader | None = None,
+        translator: Translator | None = None,
     ) -> None:
-        """Without a ``reader`` the light sentence reader is used, over ``encoder``."""
+        """The light sentence reader, over ``encoder``, reads alone or supports ``reader``.
+
+        ``translator`` helps questions that are not in Chinese; the words stay as they are without.
+        """
         self._encoder = encoder
         self._reader = reader
+        self._translator = translator or Dictionary(dict)
         self._settings = settings
         self._index_dir = settings.index_dir
         self._vectors: OrderedDict[tuple[str, str], Vectors] = OrderedDict()
@@ -79,7 +92,8 @@ class Pipeline:
             )
         encoder = encoder or encoder_of(settings)
         index = indexes.open_index(settings.index_dir, encoder)
-        return cls(index, encoder, settings, reader_of(settings))
+        dictionary = open_dictionary(settings.cache_dir)
+        return cls(index, encoder, settings, reader_of(settings), dictionary)
 
     @property
     def ready(self) -> bool:
@@ -185,13 +199,15 @@ class Pipeline:
             return index
 
     def _state_of(self, index: Index) -> _State:
-        if self._reader is not None:
-            return _State(index, self._reader)
-
         def similarity(question: str, texts: Sequence[str]) -> Vectors:
             return np.stack(self._embed("passage", texts)) @ self._question_vector(index, question)
 
-        return _State(index, SentenceReader(similarity, index.lexical.overlap))
+        def overlap(question: str, texts: Sequence[str]) -> Vectors:
+            return index.lexical.overlap(self._alternatives(question), texts)
+
+        sentences = SentenceReader(similarity, overlap)
+        reader = SupportedReader(self._reader, sentences) if self._reader else sentences
+        return _State(index, reader)
 
     def _scope(self, document_ids: Sequence[str] | None) -> tuple[_State, list[int] | None]:
         state = self._state
@@ -208,7 +224,14 @@ class Pipeline:
         self, state: _State, question: str, top_k: int, among: Sequence[int] | None
     ) -> list[Hit]:
         vector = self._question_vector(state.index, question)
-        return retrieve(state.index, question, vector, top_k, among)
+        translated = [] if question_script(question) == "han" else self._alternatives(question)
+        return retrieve(state.index, question, vector, top_k, among, translated)
+
+    def _alternatives(self, question: str) -> list[Alternatives]:
+        tokens = query_tokens(question)
+        if question_script(question) == "han":
+            return [{token: 1.0} for token in tokens]
+        return self._translator.alternatives(tokens)
 
     def _question_vector(self, index: Index, question: str) -> Vectors:
         (vector,) = self._embed("query", [question])

@@ -21,6 +21,21 @@ KANA_HANGUL = r"\u3040-\u30ff\u31f0-\u31ff\u1100-\u11ff\uac00-\ud7af"
 SENTENCE_END = "。！？!?…；;"
 CLOSERS = "”’」』）)】》〉\"'］]"
 
+# Words of closed classes: they say nothing about what a question is about.
+ENGLISH_FUNCTION_WORDS = frozenset(
+    re.findall(
+        r"\S+",
+        """
+        a an the this that these those it its he him his she her they them their we us our you your
+        i my one ones who whom whose what which where when why how many much of in on at to for by
+        with from into onto as than about over under between among during before after since until
+        and or but nor not no if so is are was were be been being am do does did done has have had
+        having can could will would shall should may might must there here then also too very only
+        just such any some all each every both either neither other another own same
+        """,
+    )
+)
+
 _WIDE = re.compile(f"[{HAN}{CJK_PUNCTUATION}{KANA_HANGUL}]")
 _HAN = re.compile(f"[{HAN}]")
 
