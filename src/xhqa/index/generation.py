@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -238,8 +238,12 @@ _DOCUMENT = "id, title, text, source_name, sha256, media_type, headings, pages"
 
 
 def _document_of(row: tuple[Any, ...]) -> Document:
-    headings = tuple(Heading(*heading) for heading in json.loads(row[6]))
-    return Document(*row[:6], headings, tuple(json.loads(row[7])))
+    *plain, headings, pages = row
+    return replace(
+        Document(*plain),
+        headings=tuple(Heading(*heading) for heading in json.loads(headings)),
+        pages=tuple(json.loads(pages)),
+    )
 
 
 def sha256_of(path: Path) -> str | None:
