@@ -113,6 +113,7 @@ class Pipeline:
         question = _checked(question)
         spent = {"retrieve": 0.0, "read": 0.0}
         calibration = calibration_of(state.reader.name, question)
+        document = cache(state.index.document)
         best: tuple[float, str, list[Hit], list[Span]] | None = None
         for reading in (*readings(question, history), question):
             started = time.perf_counter()
@@ -122,7 +123,7 @@ class Pipeline:
             spans = state.reader.read(asked, hits)
             spent["retrieve"] += (retrieved - started) * 1000
             spent["read"] += (time.perf_counter() - retrieved) * 1000
-            confidence = calibration.probability(spans, hits)
+            confidence = calibration.probability(asked, spans, document)
             if best is None or confidence > best[0]:
                 best = confidence, reading, hits, spans
         assert best is not None
@@ -135,8 +136,8 @@ class Pipeline:
             hits,
             confidence,
             calibration.threshold if threshold is None else threshold,
-            cache(state.index.document),
-            lambda span: calibration.probability([span], hits),
+            document,
+            lambda span: calibration.probability(fold(reading), [span], document),
             spent | {"total": (time.perf_counter() - began) * 1000},
         )
         empty = not state.index.manifest["documents"]

@@ -104,12 +104,14 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A candidate answer: ``chunk.text[start:end]``. ``score`` compares across chunks."""
+    """A candidate answer: ``chunk.text[start:end]``. ``score`` compares across chunks; ``support``
+    is what a second reader gives its sentence, as part of the score."""
 
     chunk: Chunk
     start: int
     end: int
     score: float
+    support: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

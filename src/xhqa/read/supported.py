@@ -32,7 +32,7 @@ class SupportedReader:
         places = [(hit_of[span.chunk.id], _sentence(span)) for span in spans]
         support = self._sentences.scores(question, places)
         weighed = [
-            replace(span, score=span.score + self._weight * float(value))
+            replace(span, score=span.score + self._weight * float(value), support=float(value))
             for span, value in zip(spans, support, strict=True)
         ]
         return sorted(weighed, key=lambda span: -span.score)
