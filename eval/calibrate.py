@@ -1,30 +1,33 @@
 """Fits the probabilities of a reader: ``python -m xhqa_eval.calibrate ANSWERABLE UNANSWERABLE…``.
 
 The paragraphs of the first SQuAD-style file are indexed. Its questions are asked, and so are those
-of the other files, which these paragraphs do not answer. The fitted ``Calibration`` is printed for
-``xhqa.answer.CALIBRATIONS``.
+of the other files and near misses made of its own, which these paragraphs do not answer. What is
+printed goes into ``xhqa.answer``.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from xhqa.answer import features, source_range
 from xhqa.config import load_settings
 from xhqa.pipeline import Pipeline, encoder_of
+from xhqa.script import fold, question_script
+from xhqa.train.examples import NegativeMaker, read_squad
 
 from .metrics import auroc, expected_calibration_error, f1_score
 from .open_index import index_paragraphs
 from .questions import Question
 from .squad import load_squad
 
-_FEATURES = ("score", "margin", "dense", "lexical")
+_FEATURES = ("score", "support", "margin", "missing")
+_SCRIPTS = ("han", "other")
 
 
 def _rows(
@@ -32,8 +35,8 @@ def _rows(
 ) -> tuple[list[tuple[float, ...]], list[bool]]:
     rows: list[tuple[float, ...]] = []
     right: list[bool] = []
-    for number, question in enumerate(questions):
-        hits, spans = pipeline.candidates(question.question)
+    for question in tqdm(questions, disable=None):
+        _, spans = pipeline.candidates(question.question)
         if not spans:
             continue
         best = spans[0]
@@ -45,15 +48,22 @@ def _rows(
         else:
             words = best.chunk.text[best.start : best.end]
             good = question.answerable and (f1_score(question.answers, words) or 0.0) >= 0.5
-        rows.append(features(spans, hits))
+        rows.append(features(fold(question.question), spans, pipeline.document))
         right.append(good)
-        if number % 50 == 0:
-            print(f"{number}/{len(questions)}", file=sys.stderr)
     return rows, right
 
 
+def near_misses(paths: Sequence[Path], rng: random.Random) -> list[str]:
+    """The files' questions with a name, number or thing swapped for another of its kind."""
+    examples = [example for path in paths for example in read_squad(path)]
+    maker = NegativeMaker(examples, {})
+    made = (maker.swapped(example, rng) for example in examples if example.answer)
+    return [example.question for example in made if example is not None]
+
+
 def main() -> None:
-    """Print the fitted weights, the threshold and what they come to on the same questions."""
+    """Print, for questions in each script, the fitted weights, the threshold and what they come to
+    on the same questions."""
     from sklearn.linear_model import LogisticRegression
 
     parser = argparse.ArgumentParser(description=__doc__)
@@ -62,8 +72,7 @@ def main() -> None:
     parser.add_argument(
         "--questions-from", type=Path, help="a file parallel to the first, whose questions join in"
     )
-    parser.add_argument("--use", nargs="+", choices=_FEATURES, default=_FEATURES)
-    parser.add_argument("--limit", type=int, default=400, help="questions of each kind")
+    parser.add_argument("--limit", type=int, default=400, help="questions of each kind and script")
     parser.add_argument("--wrongly-refused", type=float, default=0.05)
     parser.add_argument(
         "--by-overlap", action="store_true", help="right is what overlaps a gold span (sentences)"
@@ -72,30 +81,59 @@ def main() -> None:
     settings = load_settings()
     encoder = encoder_of(settings)
     paragraphs, answerable = load_squad(args.answerable)
+    own = [args.answerable]
     if args.questions_from:
         answerable = answerable + load_squad(args.answerable, args.questions_from)[1]
-    absent = [q for path in args.unanswerable for q in load_squad(path)[1]]
+        own.append(args.questions_from)
     rng = random.Random(1)
-    answerable = rng.sample(answerable, min(args.limit, len(answerable)))
-    absent = rng.sample(absent, min(args.limit, len(absent)))
+    others = [q.question for path in args.unanswerable for q in load_squad(path)[1]]
     settings = index_paragraphs(args.answerable, paragraphs, encoder, settings)
     pipeline = Pipeline.open(settings=settings, encoder=encoder)
-    rows, right = _rows(pipeline, answerable, args.by_overlap)
-    absent_rows, _ = _rows(pipeline, absent, args.by_overlap)
-    table = np.array(rows + absent_rows)
-    labels = np.array(right + [False] * len(absent_rows))
-    table *= [name in args.use for name in _FEATURES]
-    model = LogisticRegression(C=100.0, max_iter=10_000).fit(table, labels)
-    probabilities = model.predict_proba(table)[:, 1]
-    of_answerable = probabilities[: len(rows)]
-    threshold = float(np.quantile(of_answerable, args.wrongly_refused))
-    weights = ", ".join(f"{n}={w:.3f}" for n, w in zip(_FEATURES, model.coef_[0], strict=True))
-    print(f"Calibration(bias={model.intercept_[0]:.3f}, {weights}, threshold={threshold:.3f})")
-    print(
-        f"right {np.mean(right):.3f}  "
-        f"auroc {auroc(list(probabilities), [True] * len(rows) + [False] * len(absent_rows)):.3f}  "
-        f"ece {expected_calibration_error(list(probabilities), list(map(bool, labels))):.3f}  "
-        f"unanswerable refused {np.mean(probabilities[len(rows) :] < threshold):.3f}"
+    near = near_misses(own, rng)
+    for script in _SCRIPTS:
+        asked = [q for q in answerable if question_script(q.question) == script]
+        absent = [
+            _unanswerable(question)
+            for pool in (others, near)
+            for question in _some([q for q in pool if question_script(q) == script], args, rng)
+        ]
+        rows, right = _rows(pipeline, asked[: args.limit], args.by_overlap)
+        absent_rows, _ = _rows(pipeline, absent, args.by_overlap)
+        table = np.array(rows + absent_rows)
+        labels = np.array(right + [False] * len(absent_rows))
+        spread = table.std(axis=0) + 1e-9
+        model = LogisticRegression(C=1.0, max_iter=10_000).fit(table / spread, labels)
+        probabilities = model.predict_proba(table / spread)[:, 1]
+        of_answerable = probabilities[: len(rows)]
+        threshold = float(np.quantile(of_answerable, args.wrongly_refused))
+        weights = ", ".join(
+            f"{name}={weight:.3f}"
+            for name, weight in zip(_FEATURES, model.coef_[0] / spread, strict=True)
+        )
+        print(f"{script}: bias={model.intercept_[0]:.3f}, {weights}, threshold={threshold:.3f}")
+        found = [True] * len(rows) + [False] * len(absent_rows)
+        print(
+            f"{len(rows)} answerable, {len(absent_rows)} not  right {np.mean(right):.3f}  "
+            f"auroc {auroc(list(probabilities), found):.3f}  "
+            f"ece {expected_calibration_error(list(probabilities), list(map(bool, labels))):.3f}  "
+            f"unanswerable refused {np.mean(probabilities[len(rows) :] < threshold):.3f}"
+        )
+
+
+def _some(questions: list[str], args: argparse.Namespace, rng: random.Random) -> list[str]:
+    return rng.sample(questions, min(args.limit // 2, len(questions)))
+
+
+def _unanswerable(question: str) -> Question:
+    return Question(
+        id="",
+        kind="absent",
+        language="zh",
+        question=question,
+        history=(),
+        answers=(),
+        spans=(),
+        document_id=None,
     )
 
 

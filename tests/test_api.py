@@ -23,7 +23,7 @@ from xhqa.errors import (
     NotFoundError,
     XhqaError,
 )
-from xhqa.types import Answer, Citation, Document, DocumentInfo, Heading, Passage, Turn
+from xhqa.types import Answer, Citation, Document, DocumentInfo, OutlineEntry, Passage, Turn
 
 if TYPE_CHECKING:
     import gradio
@@ -101,8 +101,8 @@ class FakeService:
         self._fail()
         return self.document_or(document_id, NotFoundError)
 
-    def outline(self, document_id: str) -> tuple[Heading, ...]:
-        return (Heading("<b>节</b>", 1, 2),)
+    def outline(self, document_id: str) -> tuple[OutlineEntry, ...]:
+        return (OutlineEntry("<b>节</b>", 1, 2),)
 
     def info(self, document_id: str) -> DocumentInfo:
         document = self.document(document_id)

@@ -7,7 +7,7 @@ import pytest
 from xhqa.digest import MAX_SENTENCES
 from xhqa.errors import NotFoundError
 from xhqa.pipeline import Pipeline
-from xhqa.types import Heading
+from xhqa.types import OutlineEntry
 
 MakePipeline = Callable[[dict[str, str | bytes]], Pipeline]
 
@@ -22,10 +22,10 @@ def test_outline(make_pipeline: MakePipeline) -> None:
     pipeline = make_pipeline({"镇志.md": BRIDGES})
     text = pipeline.document("镇志").text
     assert pipeline.outline("镇志") == (
-        Heading("桥梁", 1, text.index("## 桥梁")),
-        Heading("河流", 1, text.index("## 河流")),
-        Heading("大河", 2, text.index("### 大河")),
-        Heading("小河", 2, text.index("### 小河")),
+        OutlineEntry("桥梁", 1, text.index("## 桥梁")),
+        OutlineEntry("河流", 1, text.index("## 河流")),
+        OutlineEntry("大河", 2, text.index("### 大河")),
+        OutlineEntry("小河", 2, text.index("### 小河")),
     )
     with pytest.raises(NotFoundError):
         pipeline.outline("乡志")

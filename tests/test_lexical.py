@@ -52,8 +52,25 @@ def test_survives_disk(tmp_path: Path) -> None:
     assert loaded.idf("甲") == index.idf("甲")
 
 
+def test_a_word_is_held_by_its_best_alternative_and_as_rare_as_all_of_them() -> None:
+    index = LexicalIndex.build([["公司", "企业"], ["企业", "南部"], ["公园"]])
+    # N = 3; 公司 or 企业 stand in two passages, 南部 in one, 末梢 in none.
+    any_firm = math.log(1 + (3 - 2 + 0.5) / 2.5)
+    southern = math.log(1 + (3 - 1 + 0.5) / 1.5)
+    unknown = math.log(1 + 3.5 / 0.5)
+    words = [{"公司": 1.0, "企业": 0.5}, {"southern": 1.0, "南部": 0.5}, {"末梢": 1.0}]
+    total = any_firm + southern + unknown
+    expected = [any_firm / total, (0.5 * any_firm + 0.5 * southern) / total, 0.0]
+    assert index.alternative_shares(words) == pytest.approx(np.array(expected), abs=1e-6)
+    assert index.alternative_shares([]).tolist() == [0.0, 0.0, 0.0]
+
+
 def test_overlap_is_weighted_by_rarity() -> None:
     index = LexicalIndex.build([["徐汇", "企业"], ["徐汇", "电梯"], ["徐汇", "公园"]])
     common, rare = index.idf("徐汇"), index.idf("企业")
-    found = index.overlap("徐汇企业", ["徐汇的公园", "企业", "无关"])
+    texts = ["徐汇的公园", "企业", "无关"]
+    found = index.overlap([{"徐汇": 1.0}, {"企业": 1.0}], texts)
     assert found == pytest.approx([common / (common + rare), rare / (common + rare), 0.0])
+    trusted_less = index.overlap([{"徐汇": 1.0}, {"enterprise": 1.0, "企业": 0.5}], texts)
+    assert trusted_less[1] == pytest.approx(0.5 * rare / (common + rare))
+    assert index.overlap([], texts).tolist() == [0.0, 0.0, 0.0]

@@ -9,7 +9,7 @@ from support import HashEncoder
 from xhqa.index import Entry, Index, build
 from xhqa.lexical import query_tokens
 from xhqa.load import load
-from xhqa.retrieve import LEXICAL_WEIGHT, MEAN_SHARE, centred, retrieve
+from xhqa.retrieve import LEXICAL_WEIGHT, MEAN_SHARE, TRANSLATED_WEIGHT, centred, retrieve
 
 
 @pytest.fixture
@@ -44,6 +44,20 @@ def test_a_question_of_unknown_words_keeps_its_dense_ranking(
     hits = retrieve(index, "Wieviele Brücken?", vector, 3)
     assert hits[0].chunk.document_id == "d1"
     assert all(hit.lexical == 0 for hit in hits)
+
+
+def test_translated_words_raise_the_passages_that_hold_them(index: Index) -> None:
+    vector = index.store.vectors([1])[0]
+    words = [{"bridge": 1.0, "桥": 0.5}, {"rice": 1.0}]
+    plain = {h.chunk.document_id: h for h in retrieve(index, "bridge rice", vector, 3)}
+    hits = {h.chunk.document_id: h for h in retrieve(index, "bridge rice", vector, 3, None, words)}
+    shares = index.lexical.alternative_shares(words)
+    assert shares[0] > shares[1] == shares[2] == 0
+    assert hits["d0"].lexical == pytest.approx(float(shares[0]))
+    assert hits["d0"].score - plain["d0"].score == pytest.approx(
+        TRANSLATED_WEIGHT * float(shares[0]), abs=1e-6
+    )
+    assert hits["d1"].score == pytest.approx(plain["d1"].score)
 
 
 def test_among(index: Index, encoder: HashEncoder) -> None:

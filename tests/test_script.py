@@ -27,6 +27,13 @@ def test_fold_is_one_for_one() -> None:
     assert len(fold(text)) == len(text)
 
 
+def test_fold_knows_radicals_and_compatibility_ideographs() -> None:
+    # Kangxi, radicals supplement, compatibility block; the last has no ordinary character.
+    text = "⼈⼝⾼⻓⻔⻋⻅⻚⺟\uf9d8\ufa1c⺀"
+    assert fold(text) == "人口高长门车见页母律靖⺀".replace("律", "律")
+    assert len(fold(text)) == len(text)
+
+
 def test_straddles() -> None:
     assert straddles("转化为民生服", "务的具体实践")
     assert not straddles("核爆点", "2023年")

@@ -13,7 +13,7 @@ from xhqa.errors import XhqaError
 from xhqa.feedback import Feedback, FeedbackFile
 from xhqa.intent import Wish, wish_of
 from xhqa.suggest import Draft, Examples
-from xhqa.types import Answer, Citation, Document, DocumentInfo, Heading, Turn
+from xhqa.types import Answer, Citation, Document, DocumentInfo, OutlineEntry, Turn
 
 from . import pane, render
 from .records import Aside, Exchange, Session, Shown, Verdict
@@ -38,7 +38,7 @@ class Service(Protocol):
 
     def document(self, document_id: str, /) -> Document: ...
 
-    def outline(self, document_id: str, /) -> tuple[Heading, ...]: ...
+    def outline(self, document_id: str, /) -> tuple[OutlineEntry, ...]: ...
 
     def summary(self, document_ids: Sequence[str] | None = None, /) -> tuple[Citation, ...]: ...
 

@@ -80,7 +80,7 @@ def _build(handlers: Handlers) -> gr.Blocks:
             handlers.suggest, [session], [hints], **private
         )
         switch.click(handlers.switch, [session], [*start, *frame, chosen], queue=False, **private)
-        asking = [
+        asking: list[dict[str, Any]] = [
             box.submit(handlers.ask, [box, session], steps, concurrency_limit=None, **private),
             talk.submit(handlers.act, [session], steps, concurrency_limit=None, **private),
             hints.submit(handlers.act, [session], steps, concurrency_limit=None, **private),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from xhqa.types import Document, DocumentInfo, Heading
+from xhqa.types import Document, DocumentInfo, OutlineEntry
 
 from .marks import Mark, escape, marked, spare_blank_lines
 from .records import Exchange
@@ -36,7 +36,7 @@ def address(document_id: str, start: int, end: int | None = None) -> str:
 
 def document_pane(
     document: Document,
-    outline: Sequence[Heading] = (),
+    outline: Sequence[OutlineEntry] = (),
     turn: int = 0,
     exchange: Exchange | None = None,
     focus: str = "",
@@ -67,7 +67,7 @@ def document_pane(
     )
 
 
-def outline_list(document_id: str, outline: Sequence[Heading], words: Words = ZH) -> str:
+def outline_list(document_id: str, outline: Sequence[OutlineEntry], words: Words = ZH) -> str:
     """The sections of a document, as links into it; nothing where it has none."""
     if not outline:
         return ""
@@ -109,7 +109,7 @@ def document_marks(document: Document, turn: int, exchange: Exchange) -> tuple[l
     return marks, stale
 
 
-def _heading_marks(document: Document, outline: Sequence[Heading]) -> list[Mark]:
+def _heading_marks(document: Document, outline: Sequence[OutlineEntry]) -> list[Mark]:
     marks: dict[int, Mark] = {}
     for heading in outline:
         start = heading.start_char_index

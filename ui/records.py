@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from xhqa.intent import Kind
-from xhqa.types import Answer, Citation, Document, DocumentInfo, Heading, Passage
+from xhqa.types import Answer, Citation, Document, DocumentInfo, OutlineEntry, Passage
 
 from .words import WORDS, Language, Words
 
@@ -20,7 +20,7 @@ class Aside:
 
     kind: Kind
     citations: tuple[Citation, ...] = ()
-    outlines: tuple[tuple[Document, tuple[Heading, ...]], ...] = ()
+    outlines: tuple[tuple[Document, tuple[OutlineEntry, ...]], ...] = ()
     documents: tuple[DocumentInfo, ...] = ()
 
 

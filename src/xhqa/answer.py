@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from xhqa.errors import IndexDamagedError
-from xhqa.script import fold, question_script, tidy
+from xhqa.script import fold, question_script, tagged, tidy
 from xhqa.types import Answer, Citation, Document, Hit, Passage, RefusalReason, Span
 
 _MAX_CITATIONS = 5
 _NEAREST = 3
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_LATIN = re.compile(r"[a-z][a-z0-9]+")
+_NAME_FLAGS = frozenset({"nr", "nrt", "nrfg", "ns", "nt", "nz"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,48 +28,72 @@ class Calibration:
 
     bias: float
     score: float
+    support: float
     margin: float
-    dense: float
-    lexical: float
+    missing: float
     threshold: float
 
-    def probability(self, spans: Sequence[Span], hits: Sequence[Hit]) -> float:
+    def probability(
+        self, question: str, spans: Sequence[Span], document: Callable[[str], Document]
+    ) -> float:
         """The probability that ``spans[0]`` is right; 0 without a span."""
         if not spans:
             return 0.0
-        score, margin, dense, lexical = features(spans, hits)
+        score, support, margin, missing = features(question, spans, document)
         logit = (
             self.bias
             + self.score * score
+            + self.support * support
             + self.margin * margin
-            + self.dense * dense
-            + self.lexical * lexical
+            + self.missing * missing
         )
         return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit))))
 
 
-def features(spans: Sequence[Span], hits: Sequence[Hit]) -> tuple[float, float, float, float]:
-    """Best score, its lead over the next different answer, best cosine, best lexical share."""
+def features(
+    question: str, spans: Sequence[Span], document: Callable[[str], Document]
+) -> tuple[float, float, float, float]:
+    """Best score, its support, its lead over the next different answer, and the share of the
+    question's names and numbers that stand neither in its passage nor in a heading above it."""
     best = spans[0]
     rival = next(
         (s for s in spans[1:] if not _same_place(s, best) and not _same_words(s, best)), None
     )
     margin = best.score - rival.score if rival else 0.0
-    return best.score, margin, max(h.dense for h in hits), max(h.lexical for h in hits)
+    title = document(best.chunk.document_id).title
+    around = fold(" ".join([title, *best.chunk.section_path, best.chunk.text])).lower()
+    named = names(question)
+    missing = sum(name not in around for name in named) / len(named) if named else 0.0
+    return best.score, best.support, margin, missing
+
+
+@lru_cache(maxsize=256)
+def names(question: str) -> frozenset[str]:
+    """The numbers of a question; of a Chinese one also its names and its words in Latin letters.
+
+    What an English question names is written otherwise in a Chinese text.
+    """
+    question = fold(question).lower()
+    found = set(_NUMBER.findall(question))
+    if question_script(question) == "han":
+        found |= set(_LATIN.findall(question))
+        found |= {word for word, flag in tagged(question) if flag in _NAME_FLAGS and len(word) > 1}
+    return frozenset(found)
 
 
 # Fitted on questions of the validation sets: `python -m xhqa_eval.calibrate` (docs/quality.md).
-_SPAN = Calibration(
-    bias=-1.427, score=0.262, margin=0.106, dense=-0.292, lexical=1.680, threshold=0.078
-)
 _CALIBRATIONS = {
-    ("span", "han"): _SPAN,
-    ("span", "other"): _SPAN,
+    ("span", "han"): Calibration(
+        bias=0.0, score=0.0, support=0.0, margin=0.0, missing=0.0, threshold=0.0
+    ),
+    ("span", "other"): Calibration(
+        bias=0.0, score=0.0, support=0.0, margin=0.0, missing=0.0, threshold=0.0
+    ),
     ("sentence", "han"): Calibration(
-        bias=-14.634, score=19.714, margin=26.154, dense=0.0, lexical=0.0, threshold=0.110
+        bias=-14.634, score=19.714, support=0.0, margin=26.154, missing=0.0, threshold=0.110
     ),
     ("sentence", "other"): Calibration(
-        bias=-14.292, score=24.476, margin=11.998, dense=0.0, lexical=0.0, threshold=0.160
+        bias=-14.292, score=24.476, support=0.0, margin=11.998, missing=0.0, threshold=0.160
     ),
 }
 
@@ -190,7 +219,7 @@ def _citation(number: int, span: Span, document: Document, confidence: float) ->
         document_id=document.id,
         document_title=document.title,
         section_path=chunk.section_path,
-        page=None,
+        page=document.page(start),
         cited_text=cited,
         start_char_index=start,
         end_char_index=end,

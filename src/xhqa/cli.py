@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="put this share of Chinese questions into English word by word (needs xhqa[train])",
+        help="put this share of Chinese questions into English word by word",
     )
     train.add_argument("--seed", type=int, default=1)
     train.set_defaults(run=_train_reader)

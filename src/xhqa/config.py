@@ -30,9 +30,9 @@ class Settings(BaseSettings):
         description="`bundled`, or a sentence-transformers model: a hub name or a folder.",
     )
     reader: str = Field(
-        "sentence",
-        description="`sentence` (whole sentences), `span` (the reader trained for this package: "
-        "exact spans), or a `reader.safetensors` from `xhqa train-reader`.",
+        "span",
+        description="`span` (the reader trained for this package: exact spans), `sentence` (whole "
+        "sentences, lighter), or a `reader.safetensors` from `xhqa train-reader`.",
     )
     min_confidence: float | None = Field(
         None,

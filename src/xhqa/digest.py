@@ -9,7 +9,7 @@ from typing import Protocol
 
 from xhqa.lexical import tokenize
 from xhqa.script import CLOSERS, SENTENCE_END
-from xhqa.types import Chunk, Citation, Document, Heading
+from xhqa.types import Chunk, Citation, Document, OutlineEntry
 
 # A summary that does not fit on the page is none.
 MAX_SENTENCES = 8
@@ -26,9 +26,9 @@ class Weights(Protocol):
 Place = tuple[Chunk, int, int]
 
 
-def outline(chunks: Sequence[Chunk]) -> tuple[Heading, ...]:
+def outline(chunks: Sequence[Chunk]) -> tuple[OutlineEntry, ...]:
     """The headings over a document's chunks, each where its line begins."""
-    found: list[Heading] = []
+    found: list[OutlineEntry] = []
     before: tuple[str, ...] = ()
     for chunk in chunks:
         path = chunk.section_path
@@ -42,7 +42,7 @@ def outline(chunks: Sequence[Chunk]) -> tuple[Heading, ...]:
             at = max(at, named, 0)
             line = chunk.text.rfind("\n", 0, at) + 1
             start, _ = chunk.view.to_source(line, line + 1)
-            found.append(Heading(path[level], level + 1, start))
+            found.append(OutlineEntry(path[level], level + 1, start))
         before = path
     return tuple(found)
 

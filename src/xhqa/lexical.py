@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from xhqa.script import fold, segmenter
+from xhqa.script import ENGLISH_FUNCTION_WORDS, fold, segmenter
 
 _WORD = re.compile(r"\w", re.UNICODE)
 
 # Words that ask rather than name: they say nothing about which passage answers.
-_ASKING = frozenset(
+_ASKING = ENGLISH_FUNCTION_WORDS | frozenset(
     re.findall(
         r"\S+",
         """
         的 了 是 在 有 和 与 吗 呢 啊 吧 什么 哪 哪些 哪里 哪个 哪一 哪一个 哪儿 谁 多少 几 几个
         怎么 怎样 如何 为 为什么 何 何时 何地 是否 请问 被 把 之 其
-        the a an of in on at to for by with and or is are was were be been do does did what which
-        who whom whose when where why how many much has have had it its that this there
         """,
     )
 )
@@ -75,7 +73,9 @@ class LexicalIndex:
     def idf(self, token: str) -> float:
         """Inverse document frequency as in Lucene: ln(1 + (N - df + 0.5) / (df + 0.5))."""
         number = self._vocabulary.get(token)
-        frequency = 0 if number is None else int(self._frequencies[number])
+        return self._idf(0 if number is None else int(self._frequencies[number]))
+
+    def _idf(self, frequency: int) -> float:
         return math.log1p((self._count - frequency + 0.5) / (frequency + 0.5))
 
     def shares(self, tokens: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -91,12 +91,47 @@ class LexicalIndex:
         scores: npt.NDArray[np.float32] = self._engine.get_scores(known)
         return (scores / most).astype(np.float32)
 
-    def overlap(self, question: str, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """The idf-weighted share float32[n] of the question's words that each text holds."""
-        tokens = query_tokens(question)
-        weights = np.array([self.idf(token) for token in tokens], np.float32)
-        if not tokens or weights.sum() <= 0:
+    def alternative_shares(self, words: Sequence[Mapping[str, float]]) -> npt.NDArray[np.float32]:
+        """For every passage the idf-weighted share float32[n] of ``words`` that it holds.
+
+        Each word is given by its alternatives and the trust in each: it is held by the best one
+        there, and its frequency is that of passages with any (Pirkola 1998, "structured queries").
+        """
+        total, shares = 0.0, np.zeros(self._count, np.float32)
+        for alternatives in words:
+            held = self._held(alternatives)
+            weight = self._rarity(held)
+            total += weight
+            shares += weight * held
+        return shares / np.float32(total) if total else shares
+
+    def overlap(
+        self, words: Sequence[Mapping[str, float]], texts: Sequence[str]
+    ) -> npt.NDArray[np.float32]:
+        """The same share of ``words`` in each of ``texts``, weighted as in the passages."""
+        weights = np.array([self._rarity(self._held(w)) for w in words], np.float32)
+        if not words or weights.sum() <= 0:
             return np.zeros(len(texts), np.float32)
-        held = np.array([[t in words for t in tokens] for words in map(set, map(tokenize, texts))])
+        held = np.array(
+            [
+                [max((trust for t, trust in w.items() if t in there), default=0.0) for w in words]
+                for there in map(set, map(tokenize, texts))
+            ],
+            np.float32,
+        )
         shares: npt.NDArray[np.float32] = held.reshape(len(texts), -1) @ weights / weights.sum()
         return shares
+
+    def _rarity(self, held: npt.NDArray[np.float32]) -> float:
+        return self._idf(int(np.count_nonzero(held)))
+
+    def _held(self, alternatives: Mapping[str, float]) -> npt.NDArray[np.float32]:
+        """For every passage the trust in the best alternative that it holds; 0 without one."""
+        held = np.zeros(self._count, np.float32)
+        bounds, passages = self._engine.scores["indptr"], self._engine.scores["indices"]
+        for token, trust in alternatives.items():
+            number = self._vocabulary.get(token)
+            if number is not None:
+                there = passages[bounds[number] : bounds[number + 1]]
+                held[there] = np.maximum(held[there], np.float32(trust))
+        return held

@@ -19,20 +19,24 @@ from xhqa import index as indexes
 from xhqa.answer import calibration_of, compose
 from xhqa.config import Settings, load_settings
 from xhqa.converse import readings
+from xhqa.dictionary import Alternatives, Dictionary, Translator, open_dictionary
 from xhqa.digest import outline, summary
 from xhqa.encode import Encoder, Vectors, open_encoder
 from xhqa.errors import InputError, NotFoundError
 from xhqa.index import Entry, Index, Progress
-from xhqa.load import files, load
+from xhqa.lexical import query_tokens
+from xhqa.load import files, load, read
 from xhqa.read import Reader
 from xhqa.read.sentence import SentenceReader
+from xhqa.read.supported import SupportedReader
 from xhqa.retrieve import centred, retrieve
-from xhqa.script import fold
+from xhqa.script import fold, question_script
 from xhqa.suggest import Draft, drafts
-from xhqa.types import Answer, Citation, Document, DocumentInfo, Heading, Hit, Span, Turn
+from xhqa.types import Answer, Citation, Document, DocumentInfo, Hit, OutlineEntry, Span, Turn
 
 MAX_QUESTION = 1000
-_VECTOR_CACHE = 4096
+# 25 MB: the sentences of some hundred pages.
+_VECTOR_CACHE = 16384
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +51,20 @@ class Pipeline:
     """Answers questions from an index. Safe to use from several threads."""
 
     def __init__(
-        self, index: Index, encoder: Encoder, settings: Settings, reader: Reader | None = None
+        self,
+        index: Index,
+        encoder: Encoder,
+        settings: Settings,
+        reader: Reader | None = None,
+        translator: Translator | None = None,
     ) -> None:
-        """Without a ``reader`` the light sentence reader is used, over ``encoder``."""
+        """The light sentence reader, over ``encoder``, reads alone or supports ``reader``.
+
+        ``translator`` helps questions that are not in Chinese; the words stay as they are without.
+        """
         self._encoder = encoder
         self._reader = reader
+        self._translator = translator or Dictionary(dict)
         self._settings = settings
         self._index_dir = settings.index_dir
         self._vectors: OrderedDict[tuple[str, str], Vectors] = OrderedDict()
@@ -81,7 +94,8 @@ class Pipeline:
             )
         encoder = encoder or encoder_of(settings)
         index = indexes.open_index(settings.index_dir, encoder)
-        return cls(index, encoder, settings, reader_of(settings))
+        dictionary = open_dictionary(settings.cache_dir)
+        return cls(index, encoder, settings, reader_of(settings), dictionary)
 
     @property
     def ready(self) -> bool:
@@ -101,6 +115,7 @@ class Pipeline:
         question = _checked(question)
         spent = {"retrieve": 0.0, "read": 0.0}
         calibration = calibration_of(state.reader.name, question)
+        document = cache(state.index.document)
         best: tuple[float, str, list[Hit], list[Span]] | None = None
         for reading in (*readings(question, history), question):
             started = time.perf_counter()
@@ -110,7 +125,7 @@ class Pipeline:
             spans = state.reader.read(asked, hits)
             spent["retrieve"] += (retrieved - started) * 1000
             spent["read"] += (time.perf_counter() - retrieved) * 1000
-            confidence = calibration.probability(spans, hits)
+            confidence = calibration.probability(asked, spans, document)
             if best is None or confidence > best[0]:
                 best = confidence, reading, hits, spans
         assert best is not None
@@ -123,8 +138,8 @@ class Pipeline:
             hits,
             confidence,
             calibration.threshold if threshold is None else threshold,
-            cache(state.index.document),
-            lambda span: calibration.probability([span], hits),
+            document,
+            lambda span: calibration.probability(fold(reading), [span], document),
             spent | {"total": (time.perf_counter() - began) * 1000},
         )
         empty = not state.index.manifest["documents"]
@@ -157,7 +172,7 @@ class Pipeline:
         """Raises NotFoundError where there is none."""
         return self._state.index.document(document_id)
 
-    def outline(self, document_id: str) -> tuple[Heading, ...]:
+    def outline(self, document_id: str) -> tuple[OutlineEntry, ...]:
         """The document's headings, in order; raises NotFoundError where there is no document."""
         index = self._state.index
         index.document(document_id)
@@ -206,13 +221,15 @@ class Pipeline:
             return index
 
     def _state_of(self, index: Index) -> _State:
-        if self._reader is not None:
-            return _State(index, self._reader)
-
         def similarity(question: str, texts: Sequence[str]) -> Vectors:
             return np.stack(self._embed("passage", texts)) @ self._question_vector(index, question)
 
-        return _State(index, SentenceReader(similarity, index.lexical.overlap))
+        def overlap(question: str, texts: Sequence[str]) -> Vectors:
+            return index.lexical.overlap(self._alternatives(question), texts)
+
+        sentences = SentenceReader(similarity, overlap)
+        reader = SupportedReader(self._reader, sentences) if self._reader else sentences
+        return _State(index, reader)
 
     def _scope(self, document_ids: Sequence[str] | None) -> tuple[_State, list[int] | None]:
         state = self._state
@@ -229,7 +246,14 @@ class Pipeline:
         self, state: _State, question: str, top_k: int, among: Sequence[int] | None
     ) -> list[Hit]:
         vector = self._question_vector(state.index, question)
-        return retrieve(state.index, question, vector, top_k, among)
+        translated = [] if question_script(question) == "han" else self._alternatives(question)
+        return retrieve(state.index, question, vector, top_k, among, translated)
+
+    def _alternatives(self, question: str) -> list[Alternatives]:
+        tokens = query_tokens(question)
+        if question_script(question) == "han":
+            return [{token: 1.0} for token in tokens]
+        return self._translator.alternatives(tokens)
 
     def _question_vector(self, index: Index, question: str) -> Vectors:
         (vector,) = self._embed("query", [question])
@@ -303,7 +327,7 @@ def build_index(
     refused: list[str] = []
     for path, source_name in files(list(paths)):
         try:
-            document = load(path.read_bytes(), source_name)
+            document = read(path, source_name)
         except InputError as error:
             refused.append(str(error))
             continue
@@ -314,7 +338,7 @@ def build_index(
         documents[document.id] = document
     if not documents:
         names = ", ".join(map(str, paths))
-        raise InputError("; ".join(refused) or f"no .txt or .md file in {names}")
+        raise InputError("; ".join(refused) or f"no document in {names}")
 
     def change(entries: list[Entry]) -> list[Entry]:
         kept = [e for e in entries if e.uploaded and e.document.id not in documents]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +20,21 @@ KANA_HANGUL = r"\u3040-\u30ff\u31f0-\u31ff\u1100-\u11ff\uac00-\ud7af"
 
 SENTENCE_END = "。！？!?…；;"
 CLOSERS = "”’」』）)】》〉\"'］]"
+
+# Words of closed classes: they say nothing about what a question is about.
+ENGLISH_FUNCTION_WORDS = frozenset(
+    re.findall(
+        r"\S+",
+        """
+        a an the this that these those it its he him his she her they them their we us our you your
+        i my one ones who whom whose what which where when why how many much of in on at to for by
+        with from into onto as than about over under between among during before after since until
+        and or but nor not no if so is are was were be been being am do does did done has have had
+        having can could will would shall should may might must there here then also too very only
+        just such any some all each every both either neither other another own same
+        """,
+    )
+)
 
 _WIDE = re.compile(f"[{HAN}{CJK_PUNCTUATION}{KANA_HANGUL}]")
 _HAN = re.compile(f"[{HAN}]")
@@ -43,9 +59,21 @@ def question_script(text: str) -> Literal["han", "other"]:
     return "han" if len(_HAN.findall(text)) > len(words) else "other"
 
 
+# The radicals supplement, which PDFs have in place of the characters they look like. Unicode
+# decomposes only two of these; the others are its equivalent ideographs.
+_RADICALS = dict(
+    zip(
+        "⺁⺄⺈⺊⺌⺍⺎⺐⺒⺓⺔⺗⺘⺙⺛⺜⺝⺞⺠⺡⺢⺣⺥⺦⺧⺨⺩⺪⺫⺬⺭⺮⺯⺰⺱⺲⺶⺹⺺⺻⺼⺾⻀⻁⻂⻃⻄⻅⻆⻈⻉⻋⻌⻍⻏⻐⻑⻒⻓⻔⻖⻗⻘⻙⻚⻛⻜⻝⻟⻠⻢⻣⻤⻥⻦⻧⻨⻩⻪⻫⻬⻭⻮⻯⻰⻱⻲",
+        "厂乙刀卜小小兀尢巳幺彑心手攴无日月歹民水氺火爪爿牛犬王疋目示礻竹糸纟网罒羊耂肀聿肉艹艹虎衤覀西见角讠贝车辶辶邑钅長镸长门阝雨青韦页风飞食飠饣马骨鬼鱼鸟卤麦黄黾斉齐歯齿竜龙龜亀",
+        strict=True,
+    )
+)
+
+
 @lru_cache(maxsize=65536)
 def fold_char(char: str) -> str:
-    """Full-width letters, digits and signs to ASCII, Traditional to Simplified: one for one."""
+    """Full-width letters, digits and signs to ASCII, radicals and compatibility ideographs to the
+    ordinary character, Traditional to Simplified: one for one."""
     code = ord(char)
     if code < 0x80:
         return char
@@ -57,6 +85,7 @@ def fold_char(char: str) -> str:
         return chr(code - 0xFEE0)
     if not is_han(char):
         return char
+    char = _RADICALS.get(char) or unicodedata.normalize("NFKC", char)
     folded: str = _converter().convert(char)
     return folded if len(folded) == 1 else char
 

