@@ -56,7 +56,7 @@ def test_a_span_gains_what_its_sentence_is_worth() -> None:
 
         def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
             text = TOWN.text
-            places = [("三十座桥", 3.0), ("很老", 2.0), ("河", 1.0)]
+            places = [("三十座桥", 3.0), ("很老", 2.0), ("河", -2.0)]
             return [
                 Span(TOWN, text.index(words), text.index(words) + len(words), score)
                 for words, score in places
@@ -69,10 +69,10 @@ def test_a_span_gains_what_its_sentence_is_worth() -> None:
         return np.zeros(len(texts), np.float32)
 
     sentences = SentenceReader(similarity, overlap, 0.0, 0.0, 0.0)
-    reader = SupportedReader(Spans(), sentences, weight=5.0)
+    reader = SupportedReader(Spans(), sentences, weight=5.0, doubtful=0.25)
     spans = reader.read("什么从镇中流过？", [Hit(TOWN, 1.0, 0, 0)])
     assert [(TOWN.text[s.start : s.end], s.score) for s in spans] == [
-        ("河", 6.0),
+        ("河", 4.5),
         ("三十座桥", 3.0),
         ("很老", 2.0),
     ]
