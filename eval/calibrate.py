@@ -53,10 +53,12 @@ def _rows(
     return rows, right
 
 
-def near_misses(paths: Sequence[Path], rng: random.Random) -> list[str]:
-    """The files' questions with a name, number or thing swapped for another of its kind."""
-    examples = [example for path in paths for example in read_squad(path)]
-    maker = NegativeMaker(examples, {})
+def near_misses(own: Sequence[Path], others: Sequence[Path], rng: random.Random) -> list[str]:
+    """The questions of ``own`` with a name, number or thing swapped for another of its kind, out
+    of any of the files."""
+    examples = [example for path in own for example in read_squad(path)]
+    pool = [example for path in others for example in read_squad(path)]
+    maker = NegativeMaker([*examples, *pool], {})
     made = (maker.swapped(example, rng) for example in examples if example.answer)
     return [example.question for example in made if example is not None]
 
@@ -89,7 +91,7 @@ def main() -> None:
     others = [q.question for path in args.unanswerable for q in load_squad(path)[1]]
     settings = index_paragraphs(args.answerable, paragraphs, encoder, settings)
     pipeline = Pipeline.open(settings=settings, encoder=encoder)
-    near = near_misses(own, rng)
+    near = near_misses(own, args.unanswerable, rng)
     for script in _SCRIPTS:
         asked = [q for q in answerable if question_script(q.question) == script]
         absent = [
