@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from urllib.parse import quote
 
@@ -153,4 +154,9 @@ def pane_problem(problem: str) -> str:
 
 def phrases(text: str) -> str:
     """The page's own words, cut by ``|`` into phrases that a line is not broken within."""
-    return "".join(f'<span class="xh-phrase">{escape(part)}</span>' for part in text.split("|"))
+    # A space at the end of an inline block is not shown: it stands between the blocks.
+    return re.sub(
+        r"( *)</span>",
+        r"</span>\1",
+        "".join(f'<span class="xh-phrase">{escape(part)}</span>' for part in text.split("|")),
+    )

@@ -62,7 +62,7 @@ def main(address: str, folder: Path) -> None:
         take(page, "refusal")
         page = opened(LAPTOP, "dark", "en-US")
         ask(page, "What sections are there?")
-        ask(page, "How many large-model companies are there in Xuhui?")
+        ask(page, "How many lifts have been retrofitted across Xuhui in total?")
         take(page, "answer-dark-english")
         ask(page, "summarize the document")
         take(page, "summary-dark-english")

@@ -365,3 +365,9 @@ def test_hostile_data_stays_text(make: Any) -> None:
     # question x3, answer, its sentence, its chip, passage, its place, problem; title, text
     assert page.text.count(HOSTILE) == 11
     assert page.cited[("xh-answer", "1")].count(HOSTILE) == 2
+
+
+def test_phrases_keep_the_space_between_them() -> None:
+    assert pane.phrases("one, |<two>") == (
+        '<span class="xh-phrase">one,</span> <span class="xh-phrase">&lt;two&gt;</span>'
+    )
