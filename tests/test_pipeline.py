@@ -136,3 +136,17 @@ def test_the_article_and_its_damage(make_pipeline: MakePipeline, article_bytes: 
 
 def test_the_corpus_is_as_it_was_given(article_bytes: bytes) -> None:
     assert hashlib.sha256(article_bytes).hexdigest() == ARTICLE_SHA256
+
+
+def test_files_that_differ_in_their_ending_do_not_replace_each_other(
+    make_pipeline: MakePipeline,
+) -> None:
+    pipeline = make_pipeline(TOWNS)
+    plain = pipeline.add("报告.txt", "丁镇有九座桥。".encode())
+    marked = pipeline.add("报告.md", "# 报告\n戊镇有八座桥。".encode())
+    assert plain.id != marked.id
+    assert "九座桥" in pipeline.document(plain.id).text
+    again = pipeline.add("报告.md", "# 报告\n戊镇有七座桥。".encode())
+    assert again.id == marked.id
+    assert "七座桥" in pipeline.document(marked.id).text
+    assert len(pipeline.documents()) == 4

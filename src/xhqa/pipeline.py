@@ -199,15 +199,25 @@ class Pipeline:
         raise NotFoundError(f"there is no document {document_id!r}: see GET /documents")
 
     def add(self, name: str, data: bytes) -> DocumentInfo:
-        """Index one uploaded file; one of the same id is replaced. Raises InputError, BusyError."""
-        document = load(data, name)
-        index = self._change(
-            lambda entries: [
-                *(entry for entry in entries if entry.document.id != document.id),
-                Entry(document, uploaded=True),
-            ]
-        )
-        return next(info for info in index.documents() if info.id == document.id)
+        """Index one uploaded file; one of the same name is replaced. Raises InputError, BusyError.
+
+        A file whose name differs from that of the same id only in what an id leaves out, say its
+        ending, gets an id of its own.
+        """
+        loaded = load(data, name)
+        digest = hashlib.sha256(loaded.source_name.encode("utf-8", "surrogateescape")).hexdigest()
+        placed = loaded
+
+        def change(entries: list[Entry]) -> list[Entry]:
+            nonlocal placed
+            names = {entry.document.id: entry.document.source_name for entry in entries}
+            if names.get(loaded.id, loaded.source_name) != loaded.source_name:
+                placed = replace(loaded, id=f"{loaded.id}-{digest[:8]}")
+            kept = [entry for entry in entries if entry.document.id != placed.id]
+            return [*kept, Entry(placed, uploaded=True)]
+
+        index = self._change(change)
+        return next(info for info in index.documents() if info.id == placed.id)
 
     def remove(self, document_id: str) -> None:
         """Raises NotFoundError where there is none, BusyError."""
