@@ -4,10 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from xhqa.digest import MAX_SENTENCES
+from xhqa.digest import MAX_SENTENCES, summary
 from xhqa.errors import NotFoundError
+from xhqa.lexical import LexicalIndex, tokenize
+from xhqa.load import repair
 from xhqa.pipeline import Pipeline
-from xhqa.types import OutlineEntry
+from xhqa.split import split
+from xhqa.types import Document, OutlineEntry
 
 MakePipeline = Callable[[dict[str, str | bytes]], Pipeline]
 
@@ -62,3 +65,13 @@ def test_summary_of_a_document_with_many_sections(make_pipeline: MakePipeline) -
     found = make_pipeline({"路.md": f"# 路\n\n{sections}"}).summary()
     assert len(found) == MAX_SENTENCES
     assert [c.start_char_index for c in found] == sorted(c.start_char_index for c in found)
+
+
+def test_a_summary_names_the_page_of_each_sentence() -> None:
+    first, second = "# 甲\n大河从甲镇中间穿过流向东海。\n\n", "# 乙\n乙村的学校建在南面的山坡上。\n"
+    paged = Document(
+        "书", "书", first + second, "书.md", "0", "text/markdown", pages=(0, len(first))
+    )
+    chunks = split(paged, repair(paged), lambda texts: [len(text) for text in texts])
+    weights = LexicalIndex.build([tokenize(chunk.text) for chunk in chunks])
+    assert [citation.page for citation in summary([(paged, chunks)], weights)] == [1, 2]

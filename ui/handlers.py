@@ -12,15 +12,16 @@ import gradio as gr
 from xhqa.errors import XhqaError
 from xhqa.feedback import Feedback, FeedbackFile
 from xhqa.intent import Wish, wish_of
+from xhqa.pipeline import MAX_QUESTION
+from xhqa.script import language_of
 from xhqa.suggest import Draft, Examples
 from xhqa.types import Answer, Citation, Document, DocumentInfo, OutlineEntry, Turn
 
 from . import pane, render
 from .records import Aside, Exchange, Session, Shown, Verdict
-from .words import Words, language_of
+from .words import Words
 
 MAX_HISTORY = 20
-MAX_QUESTION = 1000
 # A refusal offers so many questions, a wish for an outline so many documents.
 _INSTEAD = 2
 _OUTLINES = 5

@@ -8,18 +8,15 @@ from typing import Any
 
 import gradio as gr
 
+from xhqa.api.view import ICON
 from xhqa.feedback import FeedbackFile
+from xhqa.pipeline import MAX_QUESTION
 
-from .handlers import MAX_QUESTION, Handlers, Service, chrome
+from .handlers import Handlers, Service, chrome
 from .records import Session
 from .words import ZH
 
 _HERE = Path(__file__).parent
-_ICON = (
-    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E"
-    "%3Crect width='32' height='32' rx='7' fill='%231f5f5b'/%3E"
-    "%3Crect x='7' y='13' width='18' height='7' rx='2' fill='%23ffd04d'/%3E%3C/svg%3E"
-)
 _SMALL: dict[str, Any] = {"size": "sm", "scale": 0, "min_width": 64}
 
 
@@ -42,7 +39,7 @@ def mount_options() -> dict[str, Any]:
     return {
         "theme": _theme(),
         "css_paths": [_HERE / "page.css"],
-        "head": f'<link rel="icon" href="{_ICON}">',
+        "head": f'<link rel="icon" href="{ICON}">',
         "footer_links": [],
         "run_history": False,
         "ssr_mode": False,

@@ -230,14 +230,3 @@ EN = Words(
 )
 
 WORDS: dict[Language, Words] = {"zh": ZH, "en": EN}
-
-
-def language_of(accepted: str) -> Language:
-    """The first language of an Accept-Language header that the page speaks; else Chinese."""
-    for entry in accepted.lower().split(","):
-        primary = entry.split(";")[0].strip().split("-")[0]
-        if primary == "zh":
-            return "zh"
-        if primary == "en":
-            return "en"
-    return "zh"

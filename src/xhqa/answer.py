@@ -81,7 +81,8 @@ def names(question: str) -> frozenset[str]:
     return frozenset(found)
 
 
-# Fitted on questions of the validation sets: `python -m xhqa_eval.calibrate` (docs/quality.md).
+# Fitted on questions of XQuAD's validation half in the way of `python -m xhqa_eval.calibrate`;
+# docs/quality.md says which.
 _CALIBRATIONS = {
     ("span", "han"): Calibration(
         bias=-7.768, score=0.213, support=0.386, margin=0.209, missing=-1.790, threshold=0.107

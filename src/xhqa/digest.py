@@ -147,7 +147,7 @@ def _citation(number: int, document: Document, place: Place, score: float) -> Ci
         document_id=document.id,
         document_title=document.title,
         section_path=chunk.section_path,
-        page=None,
+        page=document.page(start),
         cited_text=document.text[start:end],
         start_char_index=start,
         end_char_index=end,

@@ -70,6 +70,17 @@ _RADICALS = dict(
 )
 
 
+def language_of(accepted: str) -> Literal["zh", "en"]:
+    """The first of these that an Accept-Language header names; Chinese where it names neither."""
+    for entry in accepted.lower().split(","):
+        primary = entry.split(";")[0].strip().split("-")[0]
+        if primary == "zh":
+            return "zh"
+        if primary == "en":
+            return "en"
+    return "zh"
+
+
 @lru_cache(maxsize=65536)
 def fold_char(char: str) -> str:
     """Full-width letters, digits and signs to ASCII, radicals and compatibility ideographs to the

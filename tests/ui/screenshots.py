@@ -62,7 +62,7 @@ def main(address: str, folder: Path) -> None:
         take(page, "refusal")
         page = opened(LAPTOP, "dark", "en-US")
         ask(page, "What sections are there?")
-        ask(page, "How many lifts have been retrofitted across Xuhui in total?")
+        ask(page, "What figure is Xuhui's GDP expected to exceed this year?")
         take(page, "answer-dark-english")
         ask(page, "summarize the document")
         take(page, "summary-dark-english")

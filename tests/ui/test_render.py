@@ -9,8 +9,9 @@ import pytest
 from xhqa_ui import pane, render
 from xhqa_ui.marks import Mark, escape, layout_space, marked, spare_blank_lines
 from xhqa_ui.records import Aside, Exchange
-from xhqa_ui.words import EN, language_of
+from xhqa_ui.words import EN
 
+from xhqa.script import language_of
 from xhqa.types import OutlineEntry
 
 HOSTILE = "<img src=x onerror=alert(1)> ![x](http://evil.example/a.png) \"'&lt; ${alert(2)} {{x}}"

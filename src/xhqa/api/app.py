@@ -28,9 +28,10 @@ from xhqa.api.models import (
 )
 from xhqa.api.page import add_docs, mount_page
 from xhqa.api.problems import Problem, documented, on_http_error, on_invalid, on_xhqa_error
-from xhqa.api.view import ASSETS, ASSETS_PATH, language_of, view_page
+from xhqa.api.view import ASSETS, ASSETS_PATH, view_page
 from xhqa.config import Settings
 from xhqa.errors import InputError, XhqaError
+from xhqa.script import language_of
 
 if TYPE_CHECKING:
     import gradio

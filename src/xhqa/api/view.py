@@ -23,7 +23,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'self'"
 )
-_ICON = (
+ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E"
     "%3Crect width='32' height='32' rx='7' fill='%231f5f5b'/%3E"
     "%3Crect x='7' y='13' width='18' height='7' rx='2' fill='%23ffd04d'/%3E%3C/svg%3E"
@@ -58,15 +58,6 @@ _WORDS = {
 }  # fmt: skip
 
 
-def language_of(accepted: str) -> str:
-    """``zh`` or ``en``, whichever an Accept-Language header names first; Chinese where neither."""
-    for entry in accepted.lower().split(","):
-        language = entry.split(";")[0].strip().split("-")[0]
-        if language in _WORDS:
-            return language
-    return "zh"
-
-
 def view_page(
     document: Document, outline: Sequence[OutlineEntry], root: str, language: str
 ) -> HTMLResponse:
@@ -84,7 +75,7 @@ def view_page(
     body = (
         f'<!doctype html><html lang="{words.lang}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{title}</title><link rel="icon" href="{_ICON}">'
+        f'<title>{title}</title><link rel="icon" href="{ICON}">'
         f'<link rel="stylesheet" href="{base}/view.css">'
         f'<script src="{base}/view.js" defer></script></head><body>'
         f'<header><a class="home" href="{_escape(root)}/">{words.home}</a>'
