@@ -10,12 +10,13 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Sequence
+from dataclasses import astuple, fields
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from xhqa.answer import features, source_range
+from xhqa.answer import Features, features, source_range
 from xhqa.config import load_settings
 from xhqa.pipeline import Pipeline, encoder_of
 from xhqa.script import fold, question_script
@@ -26,7 +27,6 @@ from .open_index import index_paragraphs
 from .questions import Question
 from .squad import load_squad
 
-_FEATURES = ("score", "support", "margin", "missing")
 _SCRIPTS = ("han", "other")
 
 
@@ -48,7 +48,7 @@ def _rows(
         else:
             words = best.chunk.text[best.start : best.end]
             good = question.answerable and (f1_score(question.answers, words) or 0.0) >= 0.5
-        rows.append(features(fold(question.question), spans, pipeline.document))
+        rows.append(astuple(features(fold(question.question), spans, pipeline.document)))
         right.append(good)
     return rows, right
 
@@ -109,10 +109,10 @@ def main() -> None:
         of_answerable = probabilities[: len(rows)]
         threshold = float(np.quantile(of_answerable, args.wrongly_refused))
         weights = ", ".join(
-            f"{name}={weight:.3f}"
-            for name, weight in zip(_FEATURES, model.coef_[0] / spread, strict=True)
+            f"{field.name}={weight:.3f}"
+            for field, weight in zip(fields(Features), model.coef_[0] / spread, strict=True)
         )
-        print(f"{script}: bias={model.intercept_[0]:.3f}, {weights}, threshold={threshold:.3f}")
+        print(f"{script}: bias={model.intercept_[0]:.3f}, Features({weights}), {threshold=:.3f}")
         found = [True] * len(rows) + [False] * len(absent_rows)
         print(
             f"{len(rows)} answerable, {len(absent_rows)} not  right {np.mean(right):.3f}  "

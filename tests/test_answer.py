@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from xhqa.answer import Calibration, compose, features, names, places
+from xhqa.answer import Calibration, Features, compose, features, names, places
 from xhqa.errors import IndexDamagedError
 from xhqa.load import load, repair
 from xhqa.split import split
@@ -101,14 +101,18 @@ def test_features_look_past_the_same_answer_for_a_rival() -> None:
         span("三十座桥", CHUNKS[1], 2.5),
         span("桥都很老", CHUNKS[0], 1.0),
     ]
+    spans[0] = replace(spans[0], null_margin=4.0, support=0.7)
     found = features("甲镇在1952年有几座桥？", spans, lambda _: DOCUMENT)
-    assert found == (3.0, 0.0, 2.0, 1.0)
+    assert found == Features(evidence=4.0, doubt=0.0, support=0.7, lead=2.0, missing=1.0)
+    spans[0] = replace(spans[0], null_margin=-4.0)
+    found = features("有几座桥？", spans[:2], lambda _: DOCUMENT)
+    assert found == Features(evidence=0.0, doubt=-4.0, support=0.7, lead=0.0, missing=0.0)
 
 
 def test_names_are_looked_for_in_the_passage_its_headings_and_the_title() -> None:
     def missing(question: str) -> float:
         chosen = [span("三十座桥", CHUNKS[1], 1.0)]
-        return features(question, chosen, lambda _: DOCUMENT)[3]
+        return features(question, chosen, lambda _: DOCUMENT).missing
 
     assert names("上海的GDP在2024年比北京多3.5%吗？") == {"上海", "北京", "gdp", "2024", "3.5"}
     assert names("How many bridges did Shanghai have in 1952?") == {"1952"}
@@ -116,14 +120,16 @@ def test_names_are_looked_for_in_the_passage_its_headings_and_the_title() -> Non
     assert missing("上海有几座桥？") == 1.0
     # The name stands in the document's title only.
     titled = replace(DOCUMENT, title="上海的桥")
-    assert features("上海有几座桥？", [span("三十座桥", CHUNKS[1], 1.0)], lambda _: titled)[3] == 0
+    found = features("上海有几座桥？", [span("三十座桥", CHUNKS[1], 1.0)], lambda _: titled)
+    assert found.missing == 0
 
 
 def test_calibration_is_a_logistic() -> None:
-    calibration = Calibration(bias=-1, score=2, support=4, margin=0.5, missing=-3, threshold=0.5)
-    best = replace(span("三十座桥", CHUNKS[0], 0.25), support=0.75)
+    weights = Features(evidence=2, doubt=1, support=4, lead=0.5, missing=-3)
+    calibration = Calibration(bias=-1, weights=weights, threshold=0.5)
+    best = replace(span("三十座桥", CHUNKS[0], 0.25), null_margin=-0.5, support=0.75)
     spans = [best, span("桥都很老", CHUNKS[0], -1.75)]
-    expected = 1 / (1 + math.exp(-(-1 + 0.5 + 3 + 1 - 3)))
+    expected = 1 / (1 + math.exp(-(-1 - 0.5 + 3 + 1 - 3)))
     found = calibration.probability("1952年有几座桥？", spans, lambda _: DOCUMENT)
     assert found == pytest.approx(expected)
     assert calibration.probability("有几座桥？", [], lambda _: DOCUMENT) == 0.0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 from xhqa.load import load, repair
 from xhqa.read.sentence import SentenceReader, holds_kind
-from xhqa.read.span import SpanReader, _decode, tidy_edges
+from xhqa.read.span import _TOKEN_COST, SpanReader, _decode, tidy_edges
 from xhqa.read.supported import SupportedReader
 from xhqa.split import split
 from xhqa.types import Chunk, Hit, Span, View
@@ -50,18 +51,37 @@ def test_the_sentence_reader_adds_up_its_parts() -> None:
     assert reader.read("?", []) == []
 
 
+class Scored:
+    """A span reader that gives these words these scores wherever they stand; remembers the
+    passages it was given."""
+
+    name = "span"
+
+    def __init__(self, scores: dict[str, float]) -> None:
+        self.scores = scores
+        self.given: list[str] = []
+
+    def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
+        self.given += [hit.chunk.id for hit in hits]
+        return [
+            Span(hit.chunk, at, at + len(words), score)
+            for hit in hits
+            for words, score in self.scores.items()
+            if (at := hit.chunk.text.find(words)) >= 0
+        ]
+
+
+def by_passage_score() -> SentenceReader:
+    """Gives every sentence the score of its passage."""
+    nothing = lambda question, texts: np.zeros(len(texts), np.float32)  # noqa: E731
+    return SentenceReader(nothing, nothing, 0.0, 1.0, 0.0)
+
+
+def passage(name: str, text: str) -> Chunk:
+    return replace(chunk(text), id=name)
+
+
 def test_a_span_gains_what_its_sentence_is_worth() -> None:
-    class Spans:
-        name = "span"
-
-        def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
-            text = TOWN.text
-            places = [("三十座桥", 3.0), ("很老", 2.0), ("河", -2.0)]
-            return [
-                Span(TOWN, text.index(words), text.index(words) + len(words), score)
-                for words, score in places
-            ]
-
     def similarity(question: str, texts: Sequence[str]) -> np.ndarray:
         return np.array(["河" in text for text in texts], np.float32)
 
@@ -69,14 +89,49 @@ def test_a_span_gains_what_its_sentence_is_worth() -> None:
         return np.zeros(len(texts), np.float32)
 
     sentences = SentenceReader(similarity, overlap, 0.0, 0.0, 0.0)
-    reader = SupportedReader(Spans(), sentences, weight=5.0, doubtful=0.25)
+    scored = Scored({"三十座桥": 3.0, "很老": 2.0, "河": -2.0})
+    reader = SupportedReader(scored, sentences, weight=5.0, doubtful=0.25)
     spans = reader.read("什么从镇中流过？", [Hit(TOWN, 1.0, 0, 0)])
-    assert [(TOWN.text[s.start : s.end], s.score) for s in spans] == [
-        ("河", 4.5),
-        ("三十座桥", 3.0),
-        ("很老", 2.0),
+    assert [(TOWN.text[s.start : s.end], s.score, s.null_margin, s.support) for s in spans] == [
+        ("河", 4.5, -2.0, 1.0),
+        ("三十座桥", 3.0, 3.0, 0.0),
+        ("很老", 2.0, 2.0, 0.0),
     ]
     assert reader.name == "span"
+    assert reader.read("什么从镇中流过？", []) == []
+
+
+def test_reading_stops_where_the_next_passage_would_have_to_bring_too_much() -> None:
+    hits = [
+        Hit(passage("low", "乙镇有四座桥。"), 0.1, 0, 0),
+        Hit(passage("high", "甲镇有三座桥。"), 0.9, 0, 0),
+        Hit(passage("middle", "丙镇有五座桥。"), 0.6, 0, 0),
+    ]
+    # 3 logits and 9 of support against 6 of the next: ahead by 6.
+    for headroom, given in ((5.9, ["high"]), (6.1, ["high", "middle"])):
+        scored = Scored({"三座": 3.0, "五座": 4.0, "四座": 9.0})
+        reader = SupportedReader(scored, by_passage_score(), weight=10.0, headroom=headroom)
+        spans = reader.read("几座？", hits)
+        assert scored.given == given
+        assert spans[0].score == pytest.approx(12.0)
+    # A better span raises what the ones after it would have to bring.
+    scored = Scored({"三座": 3.0, "五座": 7.5, "四座": 9.0})
+    spans = SupportedReader(scored, by_passage_score(), weight=10.0, headroom=6.1).read("?", hits)
+    assert scored.given == ["high", "middle"]
+    assert spans[0].chunk.id == "middle"
+    assert spans[0].score == pytest.approx(13.5)
+
+
+def test_passages_that_hold_the_same_words_are_read_all_the_same() -> None:
+    hits = [
+        Hit(passage("one", "甲镇有三座桥。"), 0.9, 0, 0),
+        Hit(passage("two", "乙镇有四座桥。"), 0.2, 0, 0),
+        Hit(passage("three", "听说是三座。"), 0.1, 0, 0),
+    ]
+    scored = Scored({"三座": 3.0})
+    spans = SupportedReader(scored, by_passage_score(), weight=10.0, headroom=1.0).read("?", hits)
+    assert scored.given == ["one", "three"]
+    assert [span.chunk.id for span in spans] == ["one", "three"]
 
 
 @pytest.mark.parametrize(
@@ -143,11 +198,23 @@ def test_decoding_takes_start_and_end_together_and_never_backwards() -> None:
     scores[text.index("桥"), 1] = 4.0
     spans = _decode(TOWN, offsets, scores, null=1.5)
     assert text[spans[0].start : spans[0].end] == "三十座桥"
-    assert spans[0].score == pytest.approx(4.0 + 4.0 - 1.5)
+    assert spans[0].score == pytest.approx(4.0 + 4.0 - 1.5 - 3 * _TOKEN_COST)
     for one in spans:
         assert one.start < one.end
         for other in spans:
             assert one is other or one.end <= other.start or other.end <= one.start
+
+
+@pytest.mark.parametrize(("gain", "expected"), [(0.9, "三十座"), (1.1, "三十座桥。河从镇中流过")])
+def test_a_longer_span_must_be_worth_its_tokens(gain: float, expected: str) -> None:
+    text = TOWN.text
+    scores = np.full((len(text), 2), -9.0, np.float32)
+    scores[text.index("三"), 0] = 4.0
+    scores[text.index("座"), 1] = 4.0
+    far = text.rindex("过")
+    scores[far, 1] = 4.0 + gain * _TOKEN_COST * (far - text.index("座"))
+    spans = _decode(TOWN, [(n, n + 1) for n in range(len(text))], scores, null=0.0)
+    assert text[spans[0].start : spans[0].end] == expected
 
 
 def test_decoding_has_a_span_of_every_sentence_however_low() -> None:
@@ -201,7 +268,7 @@ def test_the_span_reader_scores_spans_over_no_answer() -> None:
     best = spans[0]
     assert best.chunk is TOWN
     assert TOWN.text[best.start : best.end] == "三十座"
-    assert best.score == pytest.approx(3 + 3 - 2)
+    assert best.score == pytest.approx(3 + 3 - 2 - 2 * _TOKEN_COST)
     assert {other.sentences[0], TOWN.sentences[0]} <= {_around(span) for span in spans}
     assert min(span.score for span in spans) == pytest.approx(-5 - 5 - 2)
     text = "".join(map(chr, seen[1]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import lru_cache
 
 from xhqa.errors import IndexDamagedError
@@ -20,6 +20,22 @@ _NAME_FLAGS = frozenset({"nr", "nrt", "nrfg", "ns", "nt", "nz"})
 
 
 @dataclass(frozen=True, slots=True)
+class Features:
+    """What the probability that the best span is right is made of.
+
+    ``evidence`` and ``doubt``: its null margin where that is above and below zero; ``support``:
+    the span's; ``lead``: its score less that of the next different answer; ``missing``: the share
+    of the question's names and numbers that stand neither in its passage nor in a heading above.
+    """
+
+    evidence: float
+    doubt: float
+    support: float
+    lead: float
+    missing: float
+
+
+@dataclass(frozen=True, slots=True)
 class Calibration:
     """Logistic regression from what reading found to the probability of being right (Platt 1999).
 
@@ -27,10 +43,7 @@ class Calibration:
     """
 
     bias: float
-    score: float
-    support: float
-    margin: float
-    missing: float
+    weights: Features
     threshold: float
 
     def probability(
@@ -39,32 +52,27 @@ class Calibration:
         """The probability that ``spans[0]`` is right; 0 without a span."""
         if not spans:
             return 0.0
-        score, support, margin, missing = features(question, spans, document)
-        logit = (
-            self.bias
-            + self.score * score
-            + self.support * support
-            + self.margin * margin
-            + self.missing * missing
-        )
+        found = astuple(features(question, spans, document))
+        logit = self.bias + sum(w * x for w, x in zip(astuple(self.weights), found, strict=True))
         return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit))))
 
 
-def features(
-    question: str, spans: Sequence[Span], document: Callable[[str], Document]
-) -> tuple[float, float, float, float]:
-    """Best score, its support, its lead over the next different answer, and the share of the
-    question's names and numbers that stand neither in its passage nor in a heading above it."""
+def features(question: str, spans: Sequence[Span], document: Callable[[str], Document]) -> Features:
+    """The features of ``spans[0]``; ``spans`` are ordered, best first."""
     best = spans[0]
     rival = next(
         (s for s in spans[1:] if not _same_place(s, best) and not _same_words(s, best)), None
     )
-    margin = best.score - rival.score if rival else 0.0
     title = document(best.chunk.document_id).title
     around = fold(" ".join([title, *best.chunk.section_path, best.chunk.text])).lower()
     named = names(question)
-    missing = sum(name not in around for name in named) / len(named) if named else 0.0
-    return best.score, best.support, margin, missing
+    return Features(
+        evidence=max(0.0, best.null_margin),
+        doubt=min(0.0, best.null_margin),
+        support=best.support,
+        lead=best.score - rival.score if rival else 0.0,
+        missing=sum(name not in around for name in named) / len(named) if named else 0.0,
+    )
 
 
 @lru_cache(maxsize=256)
@@ -85,16 +93,24 @@ def names(question: str) -> frozenset[str]:
 # docs/quality.md says which.
 _CALIBRATIONS = {
     ("span", "han"): Calibration(
-        bias=-7.768, score=0.213, support=0.386, margin=0.209, missing=-1.790, threshold=0.107
+        bias=-0.479,
+        weights=Features(evidence=0.084, doubt=0.278, support=-0.449, lead=0.213, missing=-1.299),
+        threshold=0.124,
     ),
     ("span", "other"): Calibration(
-        bias=-10.931, score=0.170, support=8.724, margin=0.215, missing=-1.438, threshold=0.060
+        bias=-8.91,
+        weights=Features(evidence=0.138, doubt=0.358, support=14.142, lead=0.113, missing=-2.452),
+        threshold=0.079,
     ),
     ("sentence", "han"): Calibration(
-        bias=-14.634, score=19.714, support=0.0, margin=26.154, missing=0.0, threshold=0.110
+        bias=-14.634,
+        weights=Features(evidence=0, doubt=0, support=19.714, lead=26.154, missing=0),
+        threshold=0.110,
     ),
     ("sentence", "other"): Calibration(
-        bias=-14.292, score=24.476, support=0.0, margin=11.998, missing=0.0, threshold=0.160
+        bias=-14.292,
+        weights=Features(evidence=0, doubt=0, support=24.476, lead=11.998, missing=0),
+        threshold=0.160,
     ),
 }
 

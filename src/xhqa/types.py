@@ -114,13 +114,17 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A candidate answer: ``chunk.text[start:end]``. ``score`` compares across chunks; ``support``
-    is what a second reader gives its sentence, as part of the score."""
+    """A candidate answer: ``chunk.text[start:end]``. ``score`` compares across chunks.
+
+    What it is made of: ``null_margin``, in logits, is how far the span reader prefers it to "no
+    answer", ``support`` what the sentence reader gives its sentence.
+    """
 
     chunk: Chunk
     start: int
     end: int
     score: float
+    null_margin: float = 0.0
     support: float = 0.0
 
 

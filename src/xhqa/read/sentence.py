@@ -45,7 +45,7 @@ class SentenceReader:
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
         places = [(hit, number) for hit in hits for number in range(len(hit.chunk.sentences))]
         spans = [
-            Span(hit.chunk, *hit.chunk.sentences[n], float(score))
+            Span(hit.chunk, *hit.chunk.sentences[n], float(score), support=float(score))
             for (hit, n), score in zip(places, self.scores(question, places), strict=True)
         ]
         return sorted(spans, key=lambda span: -span.score)

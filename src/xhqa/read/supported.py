@@ -12,6 +12,7 @@ from xhqa.types import Hit, Span
 # Chosen on the validation halves of CMRC 2018 and XQuAD (docs/quality.md).
 _WEIGHT = 40.0
 _DOUBTFUL = 1 / 3
+_HEADROOM = 4.0
 
 
 class SupportedReader:
@@ -20,6 +21,11 @@ class SupportedReader:
     The two err differently: the span reader mistakes a neighbouring fact, the sentence reader
     knows no edges. A score below zero says more that there is no answer than where it would be,
     so it counts ``doubtful`` times. ``weight`` is in units of logits.
+
+    Passages are read one at a time, the one with the best sentence first, until the best span is
+    ahead of the next passage's best sentence by ``headroom`` logits: that is more than a span
+    there would have to bring. After that only passages that hold the same words are read, since
+    they may state the answer too.
     """
 
     def __init__(
@@ -28,26 +34,46 @@ class SupportedReader:
         sentences: SentenceReader,
         weight: float = _WEIGHT,
         doubtful: float = _DOUBTFUL,
+        headroom: float = _HEADROOM,
     ) -> None:
         self.name = reader.name
         self._reader = reader
         self._sentences = sentences
         self._weight = weight
         self._doubtful = doubtful
+        self._headroom = headroom
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
-        spans = self._reader.read(question, hits)
-        hit_of = {hit.chunk.id: hit for hit in hits}
-        places = [(hit_of[span.chunk.id], _sentence(span)) for span in spans]
-        support = self._sentences.scores(question, places)
-        weighed = [
-            replace(span, score=self._weighed(span.score, float(value)), support=float(value))
-            for span, value in zip(spans, support, strict=True)
-        ]
-        return sorted(weighed, key=lambda span: -span.score)
+        support = self._support(question, hits)
+        promise = [max(values, default=0.0) for values in support]
+        order = sorted(range(len(hits)), key=lambda number: -promise[number])
+        spans: list[Span] = []
+        for number in order:
+            if spans:
+                best = max(spans, key=lambda span: span.score)
+                ahead = best.score - self._weight * promise[number] >= self._headroom
+                if ahead and _words(best) not in hits[number].chunk.text:
+                    continue
+            found = self._reader.read(question, [hits[number]])
+            spans += [self._weighed(span, support[number]) for span in found]
+        return sorted(spans, key=lambda span: -span.score)
 
-    def _weighed(self, score: float, support: float) -> float:
-        return (score if score > 0 else self._doubtful * score) + self._weight * support
+    def _support(self, question: str, hits: Sequence[Hit]) -> list[list[float]]:
+        """What the sentence reader gives each sentence of each hit."""
+        places = [(hit, number) for hit in hits for number in range(len(hit.chunk.sentences))]
+        scores = iter(self._sentences.scores(question, places).tolist())
+        return [[next(scores) for _ in hit.chunk.sentences] for hit in hits]
+
+    def _weighed(self, span: Span, support: Sequence[float]) -> Span:
+        value = support[_sentence(span)]
+        own = span.score if span.score > 0 else self._doubtful * span.score
+        return replace(
+            span, score=own + self._weight * value, null_margin=span.score, support=value
+        )
+
+
+def _words(span: Span) -> str:
+    return span.chunk.text[span.start : span.end]
 
 
 def _sentence(span: Span) -> int:
