@@ -10,8 +10,11 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 
-def xhqa(*arguments: str, index_dir: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a process of its own, from the repository's root."""
+def xhqa(
+    *arguments: str, index_dir: Path, timeout: float = 300, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process of its own, from the repository's root, for at most ``timeout``
+    seconds."""
     return subprocess.run(
         [sys.executable, "-m", "xhqa.cli", *arguments],
         cwd=ROOT,
@@ -19,5 +22,5 @@ def xhqa(*arguments: str, index_dir: Path, **variables: str) -> subprocess.Compl
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=timeout,
     )

@@ -90,7 +90,9 @@ def test_bad_usage_is_two(arguments: list[str], capsys: pytest.CaptureFixture[st
     assert "usage: xhqa" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["", "index", "ask", "serve", "eval", "train-reader", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["", "index", "ask", "serve", "eval", "train-reader", "bench", "doctor"]
+)
 def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         cli.main([*command.split(), "--help"])

@@ -1,4 +1,4 @@
-"""The console script ``xhqa``: index, ask, serve, eval, doctor."""
+"""The console script ``xhqa``: index, ask, serve, eval, train-reader, bench, doctor."""
 
 from __future__ import annotations
 
@@ -122,6 +122,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--seed", type=int, default=1)
     train.set_defaults(run=_train_reader)
+
+    bench = commands.add_parser(
+        "bench", parents=[indexed], help="measure latency, throughput, start-up and memory"
+    )
+    bench.add_argument("--questions", type=Path, metavar="FILE", help="a set of one's own (JSONL)")
+    bench.add_argument(
+        "--limit", type=_positive, default=30, metavar="N", help="the first N questions (30)"
+    )
+    bench.add_argument("--rounds", type=_positive, default=3, metavar="R", help="times each (3)")
+    bench.add_argument(
+        "--clients", type=_positive, nargs="+", metavar="C", help="at once (1 2 4 8 32)"
+    )
+    bench.add_argument("--out", type=Path, metavar="FILE", help="write the JSON there too")
+    bench.set_defaults(run=_bench)
 
     doctor = commands.add_parser("doctor", parents=[indexed], help="say what is in use and wrong")
     doctor.set_defaults(run=_doctor)
@@ -305,6 +319,26 @@ def _train_reader(arguments: argparse.Namespace) -> int:
         arguments.files, arguments.out, recipe, load_settings(), arguments.minutes, _notify, start
     )
     print(f"reader: {path} (use it with XHQA_READER={path})")
+    return 0
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    import json
+
+    from xhqa_eval.bench import CLIENTS, format_bench, run_bench
+
+    figures = run_bench(
+        _settings(arguments),
+        arguments.questions,
+        arguments.limit,
+        arguments.rounds,
+        arguments.clients or CLIENTS,
+    )
+    print(format_bench(figures), end="\n\n")
+    text = json.dumps(figures, indent=1)
+    print(text)
+    if arguments.out is not None:
+        arguments.out.write_text(text + "\n", "utf-8")
     return 0
 
 

@@ -190,7 +190,7 @@ def test_doctor(index_dir: Path, tmp_path: Path) -> None:
 
 def test_the_fixed_set(index_dir: Path, tmp_path: Path) -> None:
     """The floors hold what issue-sized changes must not lose; docs/quality.md has the figures."""
-    run = xhqa("eval", "--out", str(tmp_path / "out"), index_dir=index_dir)
+    run = xhqa("eval", "--out", str(tmp_path / "out"), index_dir=index_dir, timeout=1200)
     assert run.returncode == 0, run.stderr
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["n"] >= 140
@@ -202,6 +202,24 @@ def test_the_fixed_set(index_dir: Path, tmp_path: Path) -> None:
     assert summary["groups"]["factual/en"]["f1"] >= 0.68
     assert summary["groups"]["follow_up"]["sentence_overlap"] >= 0.8
     assert summary["groups"]["absent"]["refusal_recall"] >= 0.8
+
+
+def test_bench_measures_a_server_of_its_own(index_dir: Path, tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    arguments = ["--limit", "2", "--rounds", "1", "--clients", "2", "--out", str(out)]
+    run = xhqa("bench", *arguments, index_dir=index_dir)
+    assert run.returncode == 0, run.stderr
+    table, _, text = run.stdout.partition("\n\n")
+    figures = json.loads(text)
+    assert figures == json.loads(out.read_text())
+    latency = figures["latency"]
+    assert latency["questions"] == 2
+    assert 0 < latency["stages_p50_ms"]["read"] < latency["stages_p50_ms"]["total"]
+    assert latency["stages_p50_ms"]["total"] < latency["p95_ms"]
+    assert [t["clients"] for t in figures["throughput"]] == [2]
+    assert 0 < figures["start_up"]["help_s"] < figures["start_up"]["server_ready_s"]
+    assert figures["indexing"]["tokens_per_s"] > figures["indexing"]["chunks_per_s"] > 0
+    assert "2 clients" in table
 
 
 def test_the_span_reader_gives_the_exact_words(index_dir: Path) -> None:

@@ -1,0 +1,262 @@
+"""What ``xhqa bench`` does: latency, throughput, start-up, indexing speed and memory, measured on a
+server process of its own over loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xhqa.config import Settings
+from xhqa.errors import NotFoundError, XhqaError
+from xhqa.index import exists
+from xhqa.pipeline import Pipeline, build_index, encoder_of
+from xhqa.progress import Bar
+
+from .metrics import percentile
+from .questions import QUESTIONS, load_questions
+
+CLIENTS = (1, 2, 4, 8, 32)
+STAGES = ("retrieve", "read", "total")
+_READY_SECONDS = 300.0
+_ADDRESS = re.compile(r"xhqa is at (http://\S+?)/ ")
+
+Ask = Callable[[str], dict[str, float]]
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running ``xhqa serve``: its address, process and the seconds until it was ready."""
+
+    address: str
+    pid: int
+    ready_s: float
+
+
+def latency(ask: Ask, questions: Sequence[str], rounds: int) -> Figures:
+    """Milliseconds a question, one client: p50 and p95 as the client sees it, p50 of each stage and
+    of what is left for HTTP. ``ask`` gives the stages' milliseconds."""
+    seen: list[float] = []
+    stages: dict[str, list[float]] = {name: [] for name in (*STAGES, "http")}
+    for _ in range(rounds):
+        for question in questions:
+            began = time.perf_counter()
+            timings = ask(question)
+            took = (time.perf_counter() - began) * 1000
+            seen.append(took)
+            for name in STAGES:
+                stages[name].append(timings[name])
+            stages["http"].append(took - timings["total"])
+    return {
+        "questions": len(seen),
+        "p50_ms": percentile(seen, 50),
+        "p95_ms": percentile(seen, 95),
+        "stages_p50_ms": {name: percentile(values, 50) for name, values in stages.items()},
+    }
+
+
+def throughput(ask: Ask, questions: Sequence[str], clients: int) -> Figures:
+    """``clients`` at once share out the questions, at least one each: questions a second, p50 and
+    p95 in milliseconds."""
+    asked = [questions[n % len(questions)] for n in range(max(len(questions), clients))]
+
+    def timed(question: str) -> float:
+        began = time.perf_counter()
+        ask(question)
+        return (time.perf_counter() - began) * 1000
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(clients) as pool:
+        times = list(pool.map(timed, asked))
+    seconds = time.perf_counter() - began
+    return {
+        "clients": clients,
+        "questions_per_s": len(asked) / seconds,
+        "p50_ms": percentile(times, 50),
+        "p95_ms": percentile(times, 95),
+    }
+
+
+def run_bench(
+    settings: Settings, questions: Path | None, limit: int, rounds: int, clients: Sequence[int]
+) -> Figures:
+    """All measures of the index in use; raises NotFoundError without an index or questions."""
+    if not exists(settings.index_dir):
+        raise NotFoundError(f"there is no index in {settings.index_dir}: run `xhqa index`")
+    asked = [q.question for q in load_questions(questions or QUESTIONS) if not q.history][:limit]
+    if not asked:
+        raise NotFoundError(f"{questions} holds no question without a history")
+    figures: Figures = {"cores": os.cpu_count()}
+    steps = 4 + len(clients)
+    with Bar() as progress:
+        progress("bench", 0, steps, "start-up")
+        start_up = {
+            "help_s": _command_seconds(settings, "--help"),
+            "ask_s": _command_seconds(settings, "ask", asked[0]),
+        }
+        with _serving(settings) as server:
+            progress("bench", 1, steps, "latency")
+            start_up["server_ready_s"] = server.ready_s
+            ask = _asking(server.address)
+            for question in asked:  # what is cached from then on is part of a running server
+                ask(question)
+            figures |= {"start_up": start_up, "latency": latency(ask, asked, rounds)}
+            figures["throughput"] = []
+            for done, count in enumerate(clients, 2):
+                progress("bench", done, steps, f"{count} clients")
+                figures["throughput"].append(throughput(ask, asked, count))
+            figures["server_peak_rss_mb"] = peak_rss_mb(server.pid)
+        progress("bench", steps - 1, steps, "indexing")
+        figures["indexing"] = _indexing(settings)
+    return figures
+
+
+def format_bench(figures: Figures) -> str:
+    """The figures as a table for a terminal."""
+    stages = figures["latency"]["stages_p50_ms"]
+    start_up, indexing = figures["start_up"], figures["indexing"]
+    rows = [
+        ("one client, p50 / p95", _pair(figures["latency"], "ms")),
+        *((f"  {name}, p50", f"{value:.1f} ms") for name, value in stages.items()),
+        *(
+            (f"{t['clients']} clients", f"{t['questions_per_s']:.2f} questions/s, {_pair(t, 'ms')}")
+            for t in figures["throughput"]
+        ),
+        ("xhqa --help", f"{start_up['help_s']:.2f} s"),
+        ("xhqa ask", f"{start_up['ask_s']:.2f} s"),
+        ("server ready", f"{start_up['server_ready_s']:.2f} s"),
+        (
+            "indexing",
+            f"{indexing['chunks_per_s']:.1f} passages/s, {indexing['tokens_per_s']:.0f} tokens/s",
+        ),
+    ]
+    peak = figures["server_peak_rss_mb"]
+    rows.append(("server's peak memory", "unknown here" if peak is None else f"{peak:.0f} MB"))
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _pair(figures: Figures, unit: str) -> str:
+    return f"{figures['p50_ms']:.0f} / {figures['p95_ms']:.0f} {unit}"
+
+
+def peak_rss_mb(pid: int) -> float | None:
+    """The most memory a process has held, in MB; None where /proc does not say."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        return None
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.M)
+    return int(found[1]) / 1000 if found else None
+
+
+def _command_seconds(settings: Settings, *arguments: str) -> float:
+    """The wall-clock time of a command in a process of its own."""
+    began = time.perf_counter()
+    run = subprocess.run(
+        _command(*arguments),
+        env=_environment(settings),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode:
+        raise XhqaError(f"`xhqa {' '.join(arguments)}` failed: {run.stderr.strip()}")
+    return time.perf_counter() - began
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "xhqa.cli", *arguments]
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    return os.environ | {"XHQA_INDEX_DIR": str(settings.index_dir.resolve())}
+
+
+@contextmanager
+def _serving(settings: Settings) -> Iterator[Server]:
+    """``xhqa serve`` on a free port, stopped at the end."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        _command("serve", "--port", "0"),
+        env=_environment(settings),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    # A server that never says its address is not waited for forever.
+    watch = threading.Timer(_READY_SECONDS, process.kill)
+    watch.start()
+    try:
+        assert process.stderr is not None
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if found := _ADDRESS.search(line):
+                break
+        else:
+            raise XhqaError(f"the server did not start: {' '.join(said).strip()}")
+        _wait_until_ready(found[1], process)
+        watch.cancel()
+        yield Server(found[1], process.pid, time.perf_counter() - began)
+    finally:
+        watch.cancel()
+        process.terminate()
+        process.communicate()
+
+
+def _wait_until_ready(address: str, process: subprocess.Popen[str]) -> None:
+    while True:
+        try:
+            with urllib.request.urlopen(f"{address}/health/ready", timeout=_READY_SECONDS):
+                return
+        except (urllib.error.URLError, ConnectionError) as error:
+            if process.poll() is not None:
+                raise XhqaError(f"the server stopped: {error}") from error
+            time.sleep(0.02)
+
+
+def _asking(address: str) -> Ask:
+    def ask(question: str) -> dict[str, float]:
+        request = urllib.request.Request(
+            f"{address}/ask",
+            json.dumps({"question": question}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=_READY_SECONDS) as response:
+            timings: dict[str, float] = json.load(response)["timings_ms"]
+        return timings
+
+    return ask
+
+
+def _indexing(settings: Settings) -> Figures:
+    """Builds an index of the texts in use anew, in a folder of its own."""
+    encoder = encoder_of(settings)
+    encoder.encode_passages(["warm"])
+    pipeline = Pipeline.open(settings=settings, encoder=encoder)
+    texts = [pipeline.document(info.id).text for info in pipeline.documents()]
+    with tempfile.TemporaryDirectory() as name:
+        files = Path(name) / "texts"
+        files.mkdir()
+        for number, text in enumerate(texts):
+            (files / f"{number}.txt").write_text(text, "utf-8")
+        began = time.perf_counter()
+        index, _ = build_index(
+            [files], encoder, settings.model_copy(update={"index_dir": Path(name) / "index"})
+        )
+        seconds = time.perf_counter() - began
+        tokens = sum(encoder.count_tokens([index.chunk(n).text for n in range(len(index))]))
+    return {"chunks_per_s": len(index) / seconds, "tokens_per_s": tokens / seconds}

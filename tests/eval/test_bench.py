@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from xhqa_eval.bench import format_bench, latency, peak_rss_mb, run_bench, throughput
+
+from xhqa.config import Settings
+from xhqa.errors import NotFoundError
+
+
+def answering(question: str) -> dict[str, float]:
+    """Takes 4 ms for 一 and 20 ms for others, half of it spent reading."""
+    took = 4.0 if question == "一" else 20.0
+    time.sleep(took / 1000)
+    return {"retrieve": took / 4, "read": took / 2, "total": took * 0.75}
+
+
+def test_latency_tells_stages_from_what_is_around_them() -> None:
+    found = latency(answering, ["一", "二", "三"], rounds=2)
+    assert found["questions"] == 6
+    assert found["stages_p50_ms"]["retrieve"] == pytest.approx(5.0)
+    assert found["stages_p50_ms"]["read"] == pytest.approx(10.0)
+    assert found["stages_p50_ms"]["total"] == pytest.approx(15.0)
+    assert found["p50_ms"] >= 20.0
+    assert found["stages_p50_ms"]["http"] >= 5.0
+    assert found["p95_ms"] >= found["p50_ms"]
+
+
+def test_throughput_keeps_all_clients_at_work() -> None:
+    together = threading.Barrier(4, timeout=20)
+    asked: list[str] = []
+
+    def ask(question: str) -> dict[str, float]:
+        asked.append(question)
+        together.wait()  # passes only where four ask at once
+        return {}
+
+    found = throughput(ask, ["一", "二", "三"], clients=4)
+    assert sorted(asked) == sorted(["一", "二", "三", "一"])
+    assert found["clients"] == 4
+    assert found["questions_per_s"] > 0
+
+
+def test_peak_memory_is_that_of_the_process() -> None:
+    peak = peak_rss_mb(os.getpid())
+    if Path("/proc/self/status").exists():
+        assert peak is not None
+        assert 20 < peak < 100_000
+    assert peak_rss_mb(2**30) is None
+
+
+def test_nothing_is_measured_without_an_index(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="xhqa index"):
+        run_bench(Settings(index_dir=tmp_path / "none"), None, 1, 1, [1])
+
+
+def test_the_table_has_every_figure() -> None:
+    table = format_bench(
+        {
+            "latency": {"p50_ms": 21.4, "p95_ms": 40.6, "stages_p50_ms": {"read": 10.04}},
+            "throughput": [{"clients": 8, "questions_per_s": 3.456, "p50_ms": 1, "p95_ms": 2}],
+            "start_up": {"help_s": 0.1, "ask_s": 2.345, "server_ready_s": 3.0},
+            "indexing": {"chunks_per_s": 12.34, "tokens_per_s": 2000.4},
+            "server_peak_rss_mb": None,
+        }
+    )
+    assert "one client, p50 / p95  21 / 41 ms" in table
+    assert "  read, p50            10.0 ms" in table
+    assert "8 clients              3.46 questions/s, 1 / 2 ms" in table
+    assert "xhqa ask               2.35 s" in table or "xhqa ask               2.34 s" in table
+    assert "12.3 passages/s, 2000 tokens/s" in table
+    assert table.endswith("unknown here")
