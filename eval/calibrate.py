@@ -48,7 +48,8 @@ def _rows(
         else:
             words = best.chunk.text[best.start : best.end]
             good = question.answerable and (f1_score(question.answers, words) or 0.0) >= 0.5
-        rows.append(astuple(features(fold(question.question), spans, pipeline.document)))
+        found = features(fold(question.question), spans, pipeline.document, pipeline.common_words)
+        rows.append(astuple(found))
         right.append(good)
     return rows, right
 
@@ -76,6 +77,10 @@ def main() -> None:
     )
     parser.add_argument("--limit", type=int, default=400, help="questions of each kind and script")
     parser.add_argument("--wrongly-refused", type=float, default=0.05)
+    names = [field.name for field in fields(Features)]
+    parser.add_argument(
+        "--features", nargs="+", choices=names, default=names, help="what to fit on; others weigh 0"
+    )
     parser.add_argument(
         "--by-overlap", action="store_true", help="right is what overlaps a gold span (sentences)"
     )
@@ -101,7 +106,7 @@ def main() -> None:
         ]
         rows, right = _rows(pipeline, asked[: args.limit], args.by_overlap)
         absent_rows, _ = _rows(pipeline, absent, args.by_overlap)
-        table = np.array(rows + absent_rows)
+        table = np.array(rows + absent_rows) * [name in args.features for name in names]
         labels = np.array(right + [False] * len(absent_rows))
         spread = table.std(axis=0) + 1e-9
         model = LogisticRegression(C=1.0, max_iter=10_000).fit(table / spread, labels)
@@ -109,8 +114,8 @@ def main() -> None:
         of_answerable = probabilities[: len(rows)]
         threshold = float(np.quantile(of_answerable, args.wrongly_refused))
         weights = ", ".join(
-            f"{field.name}={weight:.3f}"
-            for field, weight in zip(fields(Features), model.coef_[0] / spread, strict=True)
+            f"{name}={weight:.3f}"
+            for name, weight in zip(names, model.coef_[0] / spread, strict=True)
         )
         print(f"{script}: bias={model.intercept_[0]:.3f}, Features({weights}), {threshold=:.3f}")
         found = [True] * len(rows) + [False] * len(absent_rows)

@@ -103,10 +103,10 @@ def test_features_look_past_the_same_answer_for_a_rival() -> None:
     ]
     spans[0] = replace(spans[0], null_margin=4.0, support=0.7)
     found = features("甲镇在1952年有几座桥？", spans, lambda _: DOCUMENT)
-    assert found == Features(evidence=4.0, doubt=0.0, support=0.7, lead=2.0, missing=1.0)
+    assert found == Features(null_margin=4.0, support=0.7, lead=2.0, missing=1.0)
     spans[0] = replace(spans[0], null_margin=-4.0)
     found = features("有几座桥？", spans[:2], lambda _: DOCUMENT)
-    assert found == Features(evidence=0.0, doubt=-4.0, support=0.7, lead=0.0, missing=0.0)
+    assert found == Features(null_margin=-4.0, support=0.7, lead=0.0, missing=0.0)
 
 
 def test_names_are_looked_for_in_the_passage_its_headings_and_the_title() -> None:
@@ -124,8 +124,16 @@ def test_names_are_looked_for_in_the_passage_its_headings_and_the_title() -> Non
     assert found.missing == 0
 
 
+def test_a_common_word_is_no_name_whatever_the_tagger_says() -> None:
+    chosen = [span("三十座桥", CHUNKS[1], 1.0)]
+    assert "安家" in names("谁在上海安家？")
+    for common, missing in ((frozenset[str](), 1.0), (frozenset({"安家", "上海"}), 0.0)):
+        found = features("谁在上海安家？", chosen, lambda _: DOCUMENT, common)
+        assert found.missing == missing
+
+
 def test_calibration_is_a_logistic() -> None:
-    weights = Features(evidence=2, doubt=1, support=4, lead=0.5, missing=-3)
+    weights = Features(null_margin=1, support=4, lead=0.5, missing=-3)
     calibration = Calibration(bias=-1, weights=weights, threshold=0.5)
     best = replace(span("三十座桥", CHUNKS[0], 0.25), null_margin=-0.5, support=0.75)
     spans = [best, span("桥都很老", CHUNKS[0], -1.75)]

