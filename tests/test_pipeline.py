@@ -60,6 +60,27 @@ def test_a_follow_up_is_completed_from_history(make_pipeline: MakePipeline) -> N
     assert answer.text == "乙村的学校建于1952年。"
 
 
+def test_a_completed_question_stands_unless_it_is_far_better_as_it_is(
+    make_pipeline: MakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = make_pipeline(TOWNS)
+    history = [Turn("乙村种植什么？", "水稻和小麦")]
+    given: dict[str, float] = {}
+
+    class Fixed:
+        threshold = 0.0
+
+        def probability(self, question: str, *rest: object) -> float:
+            return given["completed"] if "乙村" in question else given["bare"]
+
+    monkeypatch.setattr("xhqa.pipeline.calibration_of", lambda *of: Fixed())
+    for bare, understood in ((0.59, "乙村"), (0.61, "多少人")):
+        given.update(completed=0.4, bare=bare)
+        answer = pipeline.ask("多少人？", history)
+        assert answer.standalone_question.startswith(understood)
+        assert answer.confidence == (bare if understood == "多少人" else 0.4)
+
+
 def test_an_empty_index_says_so(tmp_path: Path, encoder: HashEncoder) -> None:
     index = build(tmp_path / "index", lambda _: [], encoder)
     pipeline = Pipeline(index, encoder, Settings(index_dir=tmp_path / "index"))
