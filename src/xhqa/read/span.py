@@ -128,7 +128,7 @@ def _decode(
     joint = _joint(scores)
     kept: list[Span] = []
 
-    def keep_best(low: int, high: int) -> bool:
+    def keep_best(low: int, high: int) -> None:
         """Keep the best span within tokens [low, high) that overlaps none kept before."""
         part = joint[low:high, low:high]
         while part.size and np.isfinite(value := part.max()):
@@ -137,8 +137,7 @@ def _decode(
             place = tidy_edges(chunk.text, offsets[first][0], offsets[last][1])
             if place and not any(s.start < place[1] and place[0] < s.end for s in kept):
                 kept.append(Span(chunk, *place, float(value) - null))
-                return True
-        return False
+                return
 
     for _ in range(_PER_PASSAGE):
         keep_best(0, len(scores))
