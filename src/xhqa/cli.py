@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ from xhqa import __version__
 from xhqa.errors import XhqaError
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from xhqa.config import Settings
     from xhqa.encode import Encoder
     from xhqa.types import Answer
@@ -192,7 +196,9 @@ def _build(paths: Sequence[Path], settings: Settings, encoder: Encoder) -> int:
 def _ask(arguments: argparse.Namespace) -> int:
     from xhqa.pipeline import Pipeline
 
-    answer = Pipeline.open(settings=_settings(arguments)).ask(arguments.question)
+    with _uncollected():
+        pipeline = Pipeline.open(settings=_settings(arguments))
+    answer = pipeline.ask(arguments.question)
     if arguments.json:
         from xhqa.api.models import AskResponse
 
@@ -237,26 +243,7 @@ def describe(answer: Answer) -> str:
 def _serve(arguments: argparse.Namespace) -> int:
     import uvicorn
 
-    from xhqa.api import create_app, quiet_gradio
-    from xhqa.feedback import FeedbackFile
-    from xhqa.index import exists
-    from xhqa.pipeline import Pipeline, encoder_of
-
-    settings = _settings(arguments)
-    encoder = encoder_of(settings, _notify)
-    if not exists(settings.index_dir):
-        _notify(f"no index in {settings.index_dir} yet: building it from corpus/")
-        _build([Path("corpus")], settings, encoder)
-    pipeline = Pipeline.open(settings=settings, encoder=encoder)
-    quiet_gradio()
-    import xhqa_ui
-
-    app = create_app(
-        pipeline,
-        settings=settings,
-        page=lambda: xhqa_ui.build_page(pipeline, FeedbackFile(settings.feedback_file)),
-        page_options=xhqa_ui.mount_options(),
-    )
+    app = _application(_settings(arguments))
     # The page holds streams open, which a shutdown must not wait for.
     config = uvicorn.Config(
         app,
@@ -270,6 +257,43 @@ def _serve(arguments: argparse.Namespace) -> int:
     _notify(f"xhqa is at http://{host}:{opened.getsockname()[1]}/ (API documentation at /docs)")
     uvicorn.Server(config).run(sockets=[opened])
     return 0
+
+
+def _application(settings: Settings) -> FastAPI:
+    """The API with the page, its models loaded and its index built where there is none."""
+    from xhqa.api import create_app, quiet_gradio
+    from xhqa.feedback import FeedbackFile
+    from xhqa.index import exists
+    from xhqa.pipeline import Pipeline, encoder_of
+
+    with _uncollected():
+        encoder = encoder_of(settings, _notify)
+    if not exists(settings.index_dir):
+        _notify(f"no index in {settings.index_dir} yet: building it from corpus/")
+        _build([Path("corpus")], settings, encoder)
+    with _uncollected():
+        pipeline = Pipeline.open(settings=settings, encoder=encoder)
+        quiet_gradio()
+        import xhqa_ui
+
+        return create_app(
+            pipeline,
+            settings=settings,
+            page=lambda: xhqa_ui.build_page(pipeline, FeedbackFile(settings.feedback_file)),
+            page_options=xhqa_ui.mount_options(),
+        )
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without garbage collection: importing the models' libraries makes hundreds of thousands of
+    objects that all stay, and going through them again and again takes a sixth of the start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _eval(arguments: argparse.Namespace) -> int:
