@@ -261,17 +261,18 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _application(settings: Settings) -> FastAPI:
     """The API with the page, its models loaded and its index built where there is none."""
-    from xhqa.api import create_app, quiet_gradio
-    from xhqa.feedback import FeedbackFile
-    from xhqa.index import exists
-    from xhqa.pipeline import Pipeline, encoder_of
-
     with _uncollected():
+        from xhqa.index import exists
+        from xhqa.pipeline import Pipeline, encoder_of
+
         encoder = encoder_of(settings, _notify)
     if not exists(settings.index_dir):
         _notify(f"no index in {settings.index_dir} yet: building it from corpus/")
         _build([Path("corpus")], settings, encoder)
     with _uncollected():
+        from xhqa.api import create_app, quiet_gradio
+        from xhqa.feedback import FeedbackFile
+
         pipeline = Pipeline.open(settings=settings, encoder=encoder)
         quiet_gradio()
         import xhqa_ui
