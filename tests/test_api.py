@@ -37,6 +37,7 @@ class FakeService:
 
     def __init__(self) -> None:
         self.ready = True
+        self.progress: tuple[str, int, int] | None = None
         self.failure: Exception | None = None
         self.asked: list[tuple[str, list[Turn], int, list[str] | None]] = []
         self.store: dict[str, Document] = {}
@@ -553,6 +554,12 @@ def test_health(client: TestClient, service: FakeService) -> None:
     assert_problem(client.get("/health/ready"), 503, "not loaded")
 
 
+def test_progress(client: TestClient, service: FakeService) -> None:
+    assert client.get("/progress").json() == {"stage": None, "done": 0, "total": 0}
+    service.progress = ("embed", 32, 80)
+    assert client.get("/progress").json() == {"stage": "embed", "done": 32, "total": 80}
+
+
 @pytest.mark.parametrize(
     "path", ["/documents", "/nowhere", "/docs", "/docs/assets/swagger-ui.css", "/openapi.json"]
 )
@@ -641,6 +648,7 @@ def test_openapi_documents_every_status(client: TestClient) -> None:
         ("GET", "/health/live"): [200, 500],
         ("GET", "/health/ready"): [200, 500, 503],
         ("GET", "/metrics"): [200, 500],
+        ("GET", "/progress"): [200, 500],
     }
     for operations in schema["paths"].values():
         for operation in operations.values():

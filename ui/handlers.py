@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from xhqa.suggest import Draft, Examples
 from xhqa.types import Answer, Citation, Document, DocumentInfo, OutlineEntry, Turn
 
 from . import pane, render
+from .marks import escape
 from .records import Aside, Exchange, Session, Shown, Verdict
 from .words import Words
 
@@ -74,6 +76,14 @@ class Handlers:
         kept = session, self._talk(session), self._shown(session)
         return *kept, *chrome(session.words), self._hints(session), session.language
 
+    def changed(self, session: Session, event: gr.EventData) -> tuple[Any, ...]:
+        """Documents were added or removed: session, conversation, pane, example questions. The
+        pane shows the one that was added, or what there is."""
+        chosen = event._data if isinstance(event._data, dict) else {}
+        document = chosen.get("document")
+        session = replace(session, shown=Shown(document) if isinstance(document, str) else None)
+        return session, self._talk(session), self._shown(session), self._hints(session)
+
     def suggest(self, session: Session) -> str:
         """Questions for a newcomer; it may take a while to find them."""
         try:
@@ -126,11 +136,14 @@ class Handlers:
             yield (gr.skip(),) * 4
 
     def show(self, session: Session, event: gr.EventData) -> tuple[Any, Any]:
-        """(session, pane) for what was chosen: a citation or passage of some turn, or a document,
-        at one of its headings or at its top."""
+        """(session, pane) for what was chosen: a citation or passage of some turn, a document, at
+        one of its headings or at its top, or the list of documents."""
         chosen = event._data if isinstance(event._data, dict) else {}
         document, anchor = chosen.get("document"), str(chosen.get("anchor"))
-        if isinstance(document, str):
+        shown: Shown | None
+        if chosen.get("shelf"):
+            shown = None
+        elif isinstance(document, str):
             shown = Shown(document, 0, anchor if _HEADING.fullmatch(anchor) else "")
         else:
             place = _ANCHOR.fullmatch(anchor)
@@ -257,8 +270,14 @@ def chrome(words: Words) -> tuple[Any, ...]:
     """What stands around the conversation: the head, question box, buttons and switch."""
     tagline = pane.phrases(words.tagline)
     head = f'<h1 class="xh-title">{words.title}</h1><p class="xh-tagline">{tagline}</p>'
+    add = (
+        '<input type="file" multiple hidden tabindex="-1" aria-hidden="true">'
+        f'<button type="button" data-words="{escape(json.dumps(words.adding))}">'
+        f"{words.add}</button>"
+    )
     return (
         head,
+        add,
         gr.update(label=words.question, placeholder=words.placeholder, submit_btn=words.send),
         gr.update(value=words.new),
         gr.update(value=words.other_language),

@@ -48,7 +48,7 @@ def mount_options() -> dict[str, Any]:
         "enable_monitoring": False,
         # Errors that the page does not show itself may hold more than a user should see.
         "show_error": False,
-        # The page takes no files; Gradio's upload route would.
+        # Files go to POST /documents; Gradio's own upload route takes none.
         "max_file_size": 0,
     }
 
@@ -61,7 +61,9 @@ def _build(handlers: Handlers) -> gr.Blocks:
         # The language chosen with the switch; nothing secret, and to outlive the server.
         chosen = gr.BrowserState("", storage_key="xhqa-language", secret="xhqa")
         with gr.Row(elem_id="xh-head"):
-            head = _html(str(chrome(ZH)[0]), elem_id="xh-name")
+            name, adder, *_ = chrome(ZH)
+            head = _html(name, elem_id="xh-name")
+            add = _html(adder, elem_id="xh-add", js_on_load=_script("add.js"))
             switch = gr.Button(ZH.other_language, elem_id="xh-switch", **_SMALL)
             clear = gr.Button(ZH.new, elem_id="xh-clear", **_SMALL)
         with gr.Row(elem_id="xh-body", equal_height=True):
@@ -71,7 +73,7 @@ def _build(handlers: Handlers) -> gr.Blocks:
                 box = _question_box()
             pane = _html("", elem_id="xh-pane", js_on_load=_script("pane.js"))
         start = [session, talk, pane]
-        frame = [head, box, clear, switch, hints]
+        frame = [head, add, box, clear, switch, hints]
         steps = [box, *start]
         page.load(handlers.open, [chosen], [*start, *frame], queue=False, **private).then(
             handlers.suggest, [session], [hints], **private
@@ -83,6 +85,9 @@ def _build(handlers: Handlers) -> gr.Blocks:
             hints.submit(handlers.act, [session], steps, concurrency_limit=None, **private),
         ]
         clear.click(handlers.renew, [session], start, queue=False, cancels=asking, **private)
+        add.submit(handlers.changed, [session], [*start, hints], queue=False, **private).then(
+            handlers.suggest, [session], [hints], **private
+        )
         for source in (talk, pane):
             source.click(handlers.show, [session], [session, pane], queue=False, **private)
     return page

@@ -42,6 +42,9 @@ root.addEventListener("xh-show", (event) => {
 });
 
 element.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (button?.dataset.shelf !== undefined) trigger("click", { shelf: true });
+  else if (button?.dataset.remove) remove(button);
   const link = event.target.closest("a[data-document]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
@@ -58,3 +61,25 @@ watch("value", () => {
   if (chosen) bringIntoView();
   chosen = false;
 });
+
+// The first click asks, the second removes.
+async function remove(button) {
+  if (button.dataset.asked === undefined) {
+    button.dataset.asked = "";
+    button.textContent = button.dataset.really;
+    button.addEventListener("blur", () => {
+      delete button.dataset.asked;
+      button.textContent = "×";
+    }, { once: true });
+    return;
+  }
+  button.disabled = true;
+  const path = `documents/${encodeURIComponent(button.dataset.remove)}`;
+  const response = await fetch(path, { method: "DELETE" });
+  if (response.ok || response.status === 404) {
+    document.getElementById("xh-add").dispatchEvent(new Event("xh-changed"));
+    return;
+  }
+  button.disabled = false;
+  button.textContent = (await response.json()).detail;
+}

@@ -60,6 +60,7 @@ def document_pane(
         f'<section class="xh-pane" data-focus="{escape(focus)}" '
         f'data-document="{escape(document.id)}">'
         '<header class="xh-pane-head">'
+        f'<button type="button" class="xh-tool xh-back" data-shelf>‹ {words.all_documents}</button>'
         f'<h2 class="xh-pane-title">{escape(document.title)}</h2>'
         f'<p class="xh-pane-source">{escape(document.source_name)} · {size}</p>'
         f"{notice}{outline_list(document.id, outline, words)}</header>"
@@ -130,21 +131,32 @@ def shelf(documents: Sequence[DocumentInfo], words: Words = ZH) -> str:
         '<section class="xh-pane"><header class="xh-pane-head">'
         f'<h2 class="xh-pane-title">{words.documents}</h2><p class="xh-pane-source">{count}</p>'
         f'</header><div class="xh-scroll" tabindex="0" role="region" aria-label="{words.shelf}">'
-        f"{book_list(documents, words)}</div></section>"
+        f"{book_list(documents, words, removable=True)}</div></section>"
     )
 
 
-def book_list(documents: Sequence[DocumentInfo], words: Words = ZH) -> str:
-    """Documents by title, each to be opened in the pane."""
+def book_list(
+    documents: Sequence[DocumentInfo], words: Words = ZH, *, removable: bool = False
+) -> str:
+    """Documents by title, each to be opened in the pane, and removed where that is offered."""
     items = "".join(
         f'<li><a class="xh-book" href="{escape(address(document.id, 0))}" '
         f'data-document="{escape(document.id)}">'
         f'<span class="xh-book-title">{escape(document.title)}</span>'
         f'<span class="xh-book-source">{escape(document.source_name)} · '
-        f"{words.characters.format(f'{document.characters:,}')}</span></a></li>"
+        f"{words.characters.format(f'{document.characters:,}')}</span></a>"
+        f"{_remove_button(document, words) if removable else ''}</li>"
         for document in documents
     )
     return f'<ul class="xh-shelf">{items}</ul>'
+
+
+def _remove_button(document: DocumentInfo, words: Words) -> str:
+    label = words.remove.format(escape(document.title))
+    return (
+        f'<button type="button" class="xh-tool xh-remove" title="{label}" aria-label="{label}" '
+        f'data-remove="{escape(document.id)}" data-really="{words.really_remove}">×</button>'
+    )
 
 
 def pane_problem(problem: str) -> str:

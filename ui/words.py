@@ -20,6 +20,8 @@ class Words:
     tagline: str
     other_language: str
     new: str
+    add: str
+    adding: dict[str, str]
     conversation: str
     question: str
     placeholder: str
@@ -70,6 +72,9 @@ class Words:
     no_shelf: str
     changed: str
     empty_document: str
+    all_documents: str
+    remove: str
+    really_remove: str
     gone: str
 
 
@@ -79,6 +84,16 @@ ZH = Words(
     tagline="只用文档里的原话回答，|并标出它在哪里；|文档没写的，就说没有。",
     other_language="English",
     new="新对话",
+    add="添加文档",
+    adding={
+        "waiting": "等待中…",
+        "sending": "正在发送…",
+        "indexing": "正在建立索引…",
+        "added": "已加入，可以提问了",
+        "failed": "没能送到服务器，请再试一次",
+        "dismiss": "关闭",
+        "drop": "松开鼠标，添加这些文档",
+    },
     conversation="对话",
     question="你的问题",
     placeholder="问文档里写到的事，按回车发送",
@@ -86,7 +101,7 @@ ZH = Words(
     welcome="问一个问题",
     welcome_note="答案是文档里的原话。|点答案下面的引文标签，|就能看到它在原文里的位置。",
     no_documents="还没有文档",
-    no_documents_note="把文件放进 corpus/，|运行 xhqa index，|再刷新本页。",
+    no_documents_note="点右上角的“添加文档”，|或把文件拖到页面上。",
     hints="可以这样问",
     finding_hints="正在从文档里找几个问题…",
     seeking="正在文档里查找…",
@@ -145,6 +160,9 @@ ZH = Words(
     no_shelf="添加文档之后，|原文会显示在这里。",
     changed="这篇文档在回答之后改动过，原来的引文位置已经失效。",
     empty_document="这篇文档没有文字。",
+    all_documents="全部文档",
+    remove="删除 {}",
+    really_remove="确认删除",
     gone="这篇文档打不开了：{}",
 )
 
@@ -154,16 +172,26 @@ EN = Words(
     tagline="Answers in the documents' own words, |with the place they stand; |"
     "what is not in them, it says so.",
     other_language="中文",
-    new="New conversation",
+    new="New chat",
+    add="Add documents",
+    adding={
+        "waiting": "Waiting…",
+        "sending": "Sending…",
+        "indexing": "Indexing…",
+        "added": "Added, ready to be asked",
+        "failed": "It did not reach the server: try again",
+        "dismiss": "Close",
+        "drop": "Drop to add these documents",
+    },
     conversation="Conversation",
     question="Your question",
-    placeholder="Ask what the documents tell, Enter sends",
+    placeholder="Ask, then press Enter",
     send="Send",
     welcome="Ask a question",
     welcome_note="The answer is the document's own words. |Choose a citation below it |"
     "to see where it stands.",
     no_documents="No documents yet",
-    no_documents_note="Put files into corpus/, |run xhqa index, |then reload this page.",
+    no_documents_note="Choose “Add documents” above, |or drop files onto the page.",
     hints="You could ask",
     finding_hints="Finding a few questions in the documents…",
     seeking="Looking in the documents…",
@@ -226,6 +254,9 @@ EN = Words(
     no_shelf="Once there are documents, |they are shown here.",
     changed="This document has changed since: the citations' places no longer hold.",
     empty_document="This document has no text.",
+    all_documents="All documents",
+    remove="Remove {}",
+    really_remove="Really remove",
     gone="This document cannot be opened any more: {}",
 )
 

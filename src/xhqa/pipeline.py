@@ -72,6 +72,7 @@ class Pipeline:
         self._vectors: OrderedDict[tuple[str, str], Vectors] = OrderedDict()
         self._vectors_lock = threading.Lock()
         self._changing = threading.Lock()
+        self._progress: tuple[str, int, int] | None = None
         self._state = self._state_of(index)
 
     @classmethod
@@ -102,6 +103,11 @@ class Pipeline:
     @property
     def ready(self) -> bool:
         return True
+
+    @property
+    def progress(self) -> tuple[str, int, int] | None:
+        """Of a change to the index that is under way: stage, number done, total."""
+        return self._progress
 
     @property
     def common_words(self) -> frozenset[str]:
@@ -236,8 +242,14 @@ class Pipeline:
         self._change(lambda entries: [e for e in entries if e.document.id != document_id])
 
     def _change(self, change: Callable[[list[Entry]], list[Entry]]) -> Index:
+        def report(stage: str, done: int, total: int) -> None:
+            self._progress = stage, done, total
+
         with self._changing:
-            index = indexes.build(self._index_dir, change, self._encoder)
+            try:
+                index = indexes.build(self._index_dir, change, self._encoder, report)
+            finally:
+                self._progress = None
             self._state = self._state_of(index)
             return index
 

@@ -27,6 +27,7 @@ class FakeService:
     made: Mapping[str, tuple[Draft, ...]] = field(default_factory=dict)
 
     ready = True
+    progress = None
 
     def ask(
         self,

@@ -177,6 +177,23 @@ def test_show(service: Any) -> None:
     assert kept.shown.document_id == "two"
     assert 'data-focus=""' in handlers.show(session, chosen(document="two", anchor="xh-c1-1"))[1]
     assert "打不开" in handlers.show(Session(), chosen(document="three"))[1]
+    kept, pane = handlers.show(session, chosen(shelf=True))
+    assert kept.shown is None
+    assert 'data-remove="two"' in pane
+
+
+def test_changed_documents(service: Any) -> None:
+    handlers = Handlers(service)
+    session = asked(handlers, "几家")
+    kept, talk, pane, hints = handlers.changed(session, chosen(document="two"))
+    assert kept.turns == session.turns
+    assert "上海有64个模型" in pane
+    service.docs = []
+    kept, talk, pane, hints = handlers.changed(replace(session, turns=()), chosen(document=None))
+    assert kept.shown is None
+    assert "还没有文档" in talk
+    assert "data-remove" not in pane
+    assert hints == ""
 
 
 @pytest.mark.parametrize(
@@ -271,10 +288,11 @@ def test_open(service: Any) -> None:
 def test_language_is_the_choice_before_then_the_browsers(service: Any) -> None:
     handlers = Handlers(service)
     for choice, accepted, words in [("", "en-US", EN), ("zh", "en", ZH), ("en", "zh", EN)]:
-        session, talk, _, head, box, *_ = handlers.open(choice, browser(accepted))
+        session, talk, _, head, add, box, *_ = handlers.open(choice, browser(accepted))
         assert session.words == words
         assert words.welcome in talk
         assert words.title in head
+        assert words.add in add
         assert box["placeholder"] == words.placeholder
 
 

@@ -23,6 +23,7 @@ from xhqa.api.models import (
     Document,
     DocumentInfo,
     Live,
+    Progress,
     Ready,
     encodable,
 )
@@ -48,6 +49,11 @@ class Service(Protocol):
     @property
     def ready(self) -> bool:
         """Whether an index and models are loaded."""
+        ...
+
+    @property
+    def progress(self) -> tuple[str, int, int] | None:
+        """Of a change to the index that is under way: stage, number done, total."""
         ...
 
     def ask(
@@ -238,6 +244,11 @@ def _add_operations(app: FastAPI, service: Service, metrics: counters.Metrics) -
         if not service.ready:
             raise HTTPException(503, "The index or the models are not loaded yet.")
         return Ready()
+
+    @app.get("/progress", tags=["documents"], responses=documented())
+    async def progress() -> Progress:
+        """How far the change to the index is that is under way, if one is."""
+        return Progress.of(service.progress)
 
     @app.get(
         "/metrics",

@@ -208,3 +208,16 @@ class Ready(_Response):
     """An index and models are loaded."""
 
     status: Literal["ready"] = "ready"
+
+
+class Progress(_Response):
+    """How far a change to the index is: ``done`` of ``total`` in ``stage``, null without one."""
+
+    stage: str | None = Field(examples=["embed"])
+    done: int
+    total: int
+
+    @classmethod
+    def of(cls, progress: tuple[str, int, int] | None) -> Progress:
+        stage, done, total = progress or (None, 0, 0)
+        return cls(stage=stage, done=done, total=total)
