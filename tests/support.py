@@ -29,6 +29,15 @@ class HashEncoder:
         self.embedded.extend(texts)
         return self._encode(texts)
 
+    def encode_parts(
+        self, texts: Sequence[str], parts: Sequence[Sequence[tuple[int, int]]]
+    ) -> tuple[npt.NDArray[np.float32], list[npt.NDArray[np.float32]]]:
+        alone = [
+            self._encode([text[start:end] for start, end in ranges])
+            for text, ranges in zip(texts, parts, strict=True)
+        ]
+        return self.encode_passages(texts), alone
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return [len(text) for text in texts]
 

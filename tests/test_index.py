@@ -51,6 +51,14 @@ def test_what_was_put_in_is_there(built: Path, encoder: HashEncoder) -> None:
         index.document("丙")
 
 
+def test_sentences_have_vectors_of_their_own(built: Path, encoder: HashEncoder) -> None:
+    expected = encoder.encode_passages(["乙村种植水稻和小麦。", "乙村的学校建于1952年。"])
+    index = open_index(built, encoder)
+    assert index.sentence_vectors(index.chunk(2)) == pytest.approx(expected, abs=1e-3)
+    again = build(built, lambda held: held[1:], encoder)
+    assert again.sentence_vectors(again.chunk(0)) == pytest.approx(expected, abs=1e-3), "kept"
+
+
 def test_chunks_are_no_longer_than_the_encoder_takes(tmp_path: Path) -> None:
     class Short(HashEncoder):
         max_tokens = 100

@@ -27,19 +27,17 @@ TOWN = chunk("甲镇很老。那里有三十座桥。河从镇中流过。")
 def test_the_sentence_reader_adds_up_its_parts() -> None:
     asked: list[list[str]] = []
 
-    def similarity(question: str, texts: Sequence[str]) -> np.ndarray:
-        asked.append(list(texts))
-        return np.array([0.5, 0.6, 0.1] if len(asked) == 1 else [0.5, 0.9, 0.1], np.float32)
+    def similarity(question: str, chunk: Chunk) -> np.ndarray:
+        assert chunk is TOWN
+        return np.array([0.5, 0.75, 0.1], np.float32)
 
     def overlap(question: str, texts: Sequence[str]) -> np.ndarray:
+        asked.append(list(texts))
         return np.array([1.0, 0.0, 0.0], np.float32)
 
     reader = SentenceReader(similarity, overlap, 0.1, 0.3, 0.04)
     spans = reader.read("甲镇有多少座桥？", [Hit(TOWN, 2.0, 0, 0)])
-    assert asked == [
-        ["甲镇很老。", "那里有三十座桥。", "河从镇中流过。"],
-        ["甲镇很老。", "甲镇很老。那里有三十座桥。", "那里有三十座桥。河从镇中流过。"],
-    ]
+    assert asked == [["甲镇很老。", "那里有三十座桥。", "河从镇中流过。"]]
     assert [TOWN.text[s.start : s.end] for s in spans] == [
         "那里有三十座桥。",
         "甲镇很老。",
@@ -71,10 +69,17 @@ class Scored:
         ]
 
 
+def no_overlap(question: str, texts: Sequence[str]) -> np.ndarray:
+    return np.zeros(len(texts), np.float32)
+
+
 def by_passage_score() -> SentenceReader:
     """Gives every sentence the score of its passage."""
-    nothing = lambda question, texts: np.zeros(len(texts), np.float32)  # noqa: E731
-    return SentenceReader(nothing, nothing, 0.0, 1.0, 0.0)
+
+    def similarity(question: str, chunk: Chunk) -> np.ndarray:
+        return np.zeros(len(chunk.sentences), np.float32)
+
+    return SentenceReader(similarity, no_overlap, 0.0, 1.0, 0.0)
 
 
 def passage(name: str, text: str) -> Chunk:
@@ -82,13 +87,10 @@ def passage(name: str, text: str) -> Chunk:
 
 
 def test_a_span_gains_what_its_sentence_is_worth() -> None:
-    def similarity(question: str, texts: Sequence[str]) -> np.ndarray:
-        return np.array(["河" in text for text in texts], np.float32)
+    def similarity(question: str, chunk: Chunk) -> np.ndarray:
+        return np.array(["河" in chunk.text[a:b] for a, b in chunk.sentences], np.float32)
 
-    def overlap(question: str, texts: Sequence[str]) -> np.ndarray:
-        return np.zeros(len(texts), np.float32)
-
-    sentences = SentenceReader(similarity, overlap, 0.0, 0.0, 0.0)
+    sentences = SentenceReader(similarity, no_overlap, 0.0, 0.0, 0.0)
     scored = Scored({"三十座桥": 3.0, "很老": 2.0, "河": -2.0})
     reader = SupportedReader(scored, sentences, weight=5.0, doubtful=0.25)
     spans = reader.read("什么从镇中流过？", [Hit(TOWN, 1.0, 0, 0)])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 Vectors = npt.NDArray[np.float32]
+Parts = Sequence[tuple[int, int]]
 
 
 class Encoder(Protocol):
@@ -35,6 +36,13 @@ class Encoder(Protocol):
     def encode_passages(self, texts: Sequence[str]) -> Vectors:
         """float32[len(texts), dimension], each of unit length."""
 
+    def encode_parts(
+        self, texts: Sequence[str], parts: Sequence[Parts]
+    ) -> tuple[Vectors, list[Vectors]]:
+        """The vectors of ``texts`` as ``encode_passages`` gives them, and of the ``parts`` of each,
+        half-open character ranges, float32[len(parts), dimension]: what each part says by itself
+        and, where the model can tell, what it says in its text."""
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """The number of model tokens of each text, without special tokens."""
 
@@ -45,6 +53,9 @@ class SentenceTransformerEncoder:
     def __init__(self, model: SentenceTransformer, name: str, fingerprint: str) -> None:
         self._model = model
         self._counter: Any = None
+        prompts = (model.prompts.get(kind) for kind in ("document", "passage", "corpus"))
+        self._prompt: str = next(filter(None, prompts), "")
+        self._tells_context = _pools_tokens(model)
         self.name = name
         self.fingerprint = fingerprint
         self.dimension = int(model.get_embedding_dimension() or 0)
@@ -62,16 +73,73 @@ class SentenceTransformerEncoder:
         )
         return vectors.reshape(-1, self.dimension)
 
+    def encode_parts(
+        self, texts: Sequence[str], parts: Sequence[Parts]
+    ) -> tuple[Vectors, list[Vectors]]:
+        """A part's vector is the mean of its own and of the unit mean of its tokens' vectors as
+        they are in the whole text (Günther et al. 2024, "Late Chunking"); its own alone where the
+        model does not pool by the mean, or where the text is cut off before the part."""
+        alone = self.encode_passages(
+            [text[a:b] for text, ranges in zip(texts, parts, strict=True) for a, b in ranges]
+        )
+        bounds = np.cumsum([len(ranges) for ranges in parts])[:-1]
+        own = np.split(alone, bounds) if texts else []
+        if not self._tells_context:
+            return self.encode_passages(texts), own
+        outputs: Any = self._model.encode(
+            list(texts),
+            prompt=self._prompt,
+            output_value=None,
+            normalize_embeddings=True,
+            show_progress_bar=False,
+        )
+        tokens = self._tokens(
+            [self._prompt + text for text in texts],
+            truncation=True,
+            max_length=self.max_tokens,
+            return_offsets_mapping=True,
+        )
+        whole = np.zeros((len(texts), self.dimension), np.float32)
+        for row, (output, offsets) in enumerate(
+            zip(outputs, tokens["offset_mapping"], strict=True)
+        ):
+            whole[row] = output["sentence_embedding"].float().numpy()
+            # By their last character: a token may begin with the space before it.
+            ends = np.array([end for _, end in offsets]) - len(self._prompt)
+            inside = output["token_embeddings"].float().numpy()[: len(ends)]
+            for number, (a, b) in enumerate(parts[row]):
+                there = inside[(ends > a) & (ends <= b)]
+                if len(there):
+                    mean = there.mean(axis=0)
+                    own[row][number] = (own[row][number] + mean / np.linalg.norm(mean)) / 2
+        return whole, own
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         if not texts:
             return []
-        if self._counter is None:
-            # A copy: switching truncation off would reach the questions encoded meanwhile.
-            self._counter = copy.deepcopy(self._model.tokenizer)
-        tokens = self._counter(
-            list(texts), add_special_tokens=False, truncation=False, verbose=False
-        )
+        tokens = self._tokens(texts, add_special_tokens=False, truncation=False, verbose=False)
         return [len(ids) for ids in tokens["input_ids"]]
+
+    def _tokens(self, texts: Sequence[str], **options: Any) -> Any:
+        if self._counter is None:
+            # A copy: its settings would reach the questions encoded meanwhile.
+            self._counter = copy.deepcopy(self._model.tokenizer)
+        return self._counter(list(texts), **options)
+
+
+def _pools_tokens(model: SentenceTransformer) -> bool:
+    """Whether a text's vector is the mean of its tokens' vectors and nothing more."""
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
+    from transformers import PreTrainedTokenizerFast
+
+    _, *rest = model
+    return (
+        isinstance(model.tokenizer, PreTrainedTokenizerFast)
+        and bool(rest)
+        and isinstance(rest[0], Pooling)
+        and rest[0].pooling_mode == "mean"
+        and all(isinstance(module, Normalize) for module in rest[1:])
+    )
 
 
 def open_encoder(

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
 from xhqa import bundle
 from xhqa import index as indexes
 from xhqa.answer import calibration_of, compose
@@ -32,11 +30,20 @@ from xhqa.read.supported import SupportedReader
 from xhqa.retrieve import centred, retrieve
 from xhqa.script import fold, question_script
 from xhqa.suggest import Draft, drafts
-from xhqa.types import Answer, Citation, Document, DocumentInfo, Hit, OutlineEntry, Span, Turn
+from xhqa.types import (
+    Answer,
+    Chunk,
+    Citation,
+    Document,
+    DocumentInfo,
+    Hit,
+    OutlineEntry,
+    Span,
+    Turn,
+)
 
 MAX_QUESTION = 1000
-# 25 MB: the sentences of some hundred pages.
-_VECTOR_CACHE = 16384
+_VECTOR_CACHE = 1024
 # How many times as well supported a question must be as it stands than completed from history.
 _CLEARLY = 1.5
 
@@ -69,7 +76,7 @@ class Pipeline:
         self._translator = translator or Dictionary(dict)
         self._settings = settings
         self._index_dir = settings.index_dir
-        self._vectors: OrderedDict[tuple[str, str], Vectors] = OrderedDict()
+        self._vectors: OrderedDict[str, Vectors] = OrderedDict()
         self._vectors_lock = threading.Lock()
         self._changing = threading.Lock()
         self._progress: tuple[str, int, int] | None = None
@@ -254,8 +261,8 @@ class Pipeline:
             return index
 
     def _state_of(self, index: Index) -> _State:
-        def similarity(question: str, texts: Sequence[str]) -> Vectors:
-            return np.stack(self._embed("passage", texts)) @ self._question_vector(index, question)
+        def similarity(question: str, chunk: Chunk) -> Vectors:
+            return index.sentence_vectors(chunk) @ self._question_vector(index, question)
 
         def overlap(question: str, texts: Sequence[str]) -> Vectors:
             return index.lexical.overlap(self._alternatives(question), texts)
@@ -289,26 +296,17 @@ class Pipeline:
         return self._translator.alternatives(tokens)
 
     def _question_vector(self, index: Index, question: str) -> Vectors:
-        (vector,) = self._embed("query", [question])
-        return centred(index, question, vector)
-
-    def _embed(self, kind: str, texts: Sequence[str]) -> list[Vectors]:
-        """Vectors of texts, each embedded once while it stays among the last ones used."""
+        """The centred vector of a question, embedded once while it is among the last ones used."""
         with self._vectors_lock:
-            known = {t: v for t in texts if (v := self._vectors.get((kind, t))) is not None}
-        fresh = [text for text in dict.fromkeys(texts) if text not in known]
-        if fresh:
-            encode = (
-                self._encoder.encode_queries if kind == "query" else self._encoder.encode_passages
-            )
-            known |= dict(zip(fresh, encode(fresh), strict=True))
+            vector = self._vectors.get(question)
+        if vector is None:
+            (vector,) = self._encoder.encode_queries([question])
         with self._vectors_lock:
-            for text in texts:
-                self._vectors[kind, text] = known[text]
-                self._vectors.move_to_end((kind, text))
+            self._vectors[question] = vector
+            self._vectors.move_to_end(question)
             while len(self._vectors) > _VECTOR_CACHE:
                 self._vectors.popitem(last=False)
-        return [known[text] for text in texts]
+        return centred(index, question, vector)
 
 
 def _checked(question: str) -> str:

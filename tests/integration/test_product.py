@@ -50,6 +50,29 @@ def test_the_bundled_encoder_gives_the_vectors_of_its_own_engine() -> None:
     assert encoder.count_tokens(["徐汇有多少家大模型企业？", ""]) == [9, 0]
 
 
+def test_a_sentence_has_the_mean_of_its_own_vector_and_of_its_tokens_in_the_text() -> None:
+    import torch
+
+    encoder = encoder_of(load_settings())
+    text = "徐汇区在上海。\n那里有755家企业。 They are new."
+    parts = [(0, 7), (8, 18), (19, 32)]
+    # Among longer texts, so that padding would show.
+    wholes, vectors = encoder.encode_parts(["长" * 300, text, "短"], [[], parts, [(0, 1)]])
+    assert wholes[1] == pytest.approx(encoder.encode_passages([text])[0], abs=1e-5)
+    assert [v.shape for v in vectors] == [(0, 384), (3, 384), (1, 384)]
+
+    tokenizer, bert = encoder._model.tokenizer, encoder._model[0].auto_model
+    ids = tokenizer("passage: " + text, return_tensors="pt")
+    words = tokenizer.convert_ids_to_tokens(ids["input_ids"][0])
+    with torch.no_grad():
+        states = bert(**ids).last_hidden_state[0].numpy()
+    for number, first, last in ((1, "那里", "企业"), (2, "▁They", "▁new")):
+        inside = states[words.index(first) : words.index(last) + 2].mean(axis=0)
+        own = encoder.encode_passages([text[slice(*parts[number])]])[0]
+        expected = (own + inside / np.linalg.norm(inside)) / 2
+        assert vectors[1][number] == pytest.approx(expected, abs=1e-4)
+
+
 def test_two_processes_convert_the_model_once(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from xhqa import bundle; "

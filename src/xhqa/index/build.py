@@ -8,11 +8,10 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -34,7 +33,7 @@ from xhqa.index.generation import (
 from xhqa.lexical import LexicalIndex, tokenize
 from xhqa.load import repair
 from xhqa.split import split
-from xhqa.store import FaissStore
+from xhqa.store import FaissStore, Vectors
 from xhqa.types import Chunk, Document
 
 MAX_CHUNK_TOKENS = 256
@@ -48,7 +47,8 @@ CREATE TABLE documents (
 CREATE TABLE chunks (
     position INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, document_id TEXT NOT NULL,
     section_path TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL,
-    origin BLOB NOT NULL, sentences TEXT NOT NULL, tokens TEXT NOT NULL);
+    origin BLOB NOT NULL, sentences TEXT NOT NULL, sentence_vectors BLOB NOT NULL,
+    tokens TEXT NOT NULL);
 CREATE INDEX chunks_document ON chunks (document_id);
 """
 
@@ -63,6 +63,12 @@ def embedding_text(document: Document, chunk: Chunk) -> str:
     """What the encoder gets of a chunk: title and heading path, then the text."""
     heading = " / ".join(dict.fromkeys(part for part in (document.title, *chunk.section_path)))
     return f"{heading}\n{chunk.text}" if heading else chunk.text
+
+
+def _sentences_in(text: str, chunk: Chunk) -> list[tuple[int, int]]:
+    """Where the chunk's sentences stand in its embedding text."""
+    before = len(text) - len(chunk.text)
+    return [(before + start, before + end) for start, end in chunk.sentences]
 
 
 def build(
@@ -167,7 +173,8 @@ def _write_generation(
     chunks: list[Chunk] = []
     tokens: list[list[str]] = []
     texts: list[str] = []
-    vectors: dict[int, Any] = {}
+    vectors: dict[int, Vectors] = {}
+    sentences: dict[int, Vectors] = {}
     # Room for the prompt and the heading path, which go with a chunk.
     longest = min(MAX_CHUNK_TOKENS, max(encoder.max_tokens // 2, encoder.max_tokens - 64))
     for number, entry in enumerate(entries):
@@ -177,6 +184,7 @@ def _write_generation(
         if old and kept:
             for offset, vector in enumerate(old.store.vectors(positions)):
                 vectors[len(chunks) + offset] = vector
+                sentences[len(chunks) + offset] = old.sentence_vectors(kept[offset])
         else:
             kept = split(document, repair(document), encoder.count_tokens, longest)
             kept_tokens = [tokenize(embedding_text(document, chunk)) for chunk in kept]
@@ -192,8 +200,11 @@ def _write_generation(
     for at in range(0, len(missing), _BATCH):
         progress("embed", at, len(missing))
         batch = missing[at : at + _BATCH]
-        encoded = encoder.encode_passages([texts[n] for n in batch])
+        encoded, parts = encoder.encode_parts(
+            [texts[n] for n in batch], [_sentences_in(texts[n], chunks[n]) for n in batch]
+        )
         vectors.update(zip(batch, encoded, strict=True))
+        sentences.update(zip(batch, parts, strict=True))
     progress("embed", len(missing), len(missing))
 
     progress("write", 0, 3)
@@ -206,7 +217,7 @@ def _write_generation(
     progress("write", 2, 3)
     means = [encoder.encode_queries(questions).mean(axis=0) for questions in QUESTIONS.values()]
     np.save(work / "question_means.npy", np.stack(means), allow_pickle=False)
-    _write_database(work / "documents.sqlite", entries, chunks, tokens)
+    _write_database(work / "documents.sqlite", entries, chunks, sentences, tokens)
     progress("write", 3, 3)
 
     files = sorted(p for p in work.rglob("*") if p.is_file())
@@ -233,6 +244,7 @@ def _write_database(
     path: Path,
     entries: Sequence[Entry],
     chunks: Sequence[Chunk],
+    sentences: Mapping[int, Vectors],
     tokens: Sequence[Sequence[str]],
 ) -> None:
     database = sqlite3.connect(path)
@@ -257,7 +269,7 @@ def _write_database(
             ),
         )
         database.executemany(
-            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
                     number,
@@ -269,6 +281,7 @@ def _write_database(
                     chunk.text,
                     array.array("i", chunk.view.origin).tobytes(),
                     json.dumps(chunk.sentences),
+                    sentences[number].astype(np.float16).tobytes(),
                     json.dumps(row, ensure_ascii=False),
                 )
                 for number, (chunk, row) in enumerate(zip(chunks, tokens, strict=True))

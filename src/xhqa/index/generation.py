@@ -21,11 +21,11 @@ from xhqa.background import QUESTIONS
 from xhqa.encode import Encoder
 from xhqa.errors import IndexDamagedError, NotFoundError
 from xhqa.lexical import LexicalIndex
-from xhqa.store import FaissStore, VectorStore
+from xhqa.store import FaissStore, Vectors, VectorStore
 from xhqa.types import Chunk, Document, DocumentInfo, Heading, View
 
 # Raised whenever what is written, or how text is repaired, split or tokenized, changes.
-FORMAT = 3
+FORMAT = 4
 
 _REBUILD = "run `xhqa index` to rebuild it"
 
@@ -123,6 +123,12 @@ class Index:
             (document_id,),
         )
         return [_chunk_of(row) for row in rows]
+
+    def sentence_vectors(self, chunk: Chunk) -> Vectors:
+        """float32[n, d]: the vectors of the chunk's n sentences; their length is at most 1."""
+        ((stored,),) = self._rows("SELECT sentence_vectors FROM chunks WHERE id = ?", (chunk.id,))
+        vectors = np.frombuffer(stored, np.float16).astype(np.float32)
+        return vectors.reshape(len(chunk.sentences), -1)
 
     def reusable(self, document: Document) -> tuple[list[Chunk], list[list[str]], list[int]]:
         """The chunks, tokens and positions of this very document; empty where it changed."""

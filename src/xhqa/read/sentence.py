@@ -11,7 +11,7 @@ import numpy.typing as npt
 from xhqa.script import fold
 from xhqa.types import Chunk, Hit, Span
 
-Similarity = Callable[[str, Sequence[str]], npt.NDArray[np.float32]]
+Similarity = Callable[[str, Chunk], npt.NDArray[np.float32]]
 Overlap = Callable[[str, Sequence[str]], npt.NDArray[np.float32]]
 
 
@@ -20,8 +20,7 @@ class SentenceReader:
 
     score = similarity + ``overlap_weight`` · share of the question's words + ``passage_weight`` ·
     score of the passage + ``kind_weight`` where the question asks for a number or a time and the
-    sentence has one. The similarity is the mean of that of the sentence and that of the sentence
-    with the one before it, since many sentences name their subject only there.
+    sentence has one.
     """
 
     name = "sentence"
@@ -34,8 +33,8 @@ class SentenceReader:
         passage_weight: float = 0.3,
         kind_weight: float = 0.04,
     ) -> None:
-        """``similarity`` gives float32[n] for a question and n texts, ``overlap`` the weighted
-        share float32[n] of the question's words that each text holds."""
+        """``similarity`` gives float32[n] for a question and a chunk of n sentences, ``overlap``
+        the weighted share float32[n] of the question's words that each of n texts holds."""
         self._similarity = similarity
         self._overlap = overlap
         self._overlap_weight = overlap_weight
@@ -43,30 +42,27 @@ class SentenceReader:
         self._kind_weight = kind_weight
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
-        places = [(hit, number) for hit in hits for number in range(len(hit.chunk.sentences))]
         spans = [
-            Span(hit.chunk, *hit.chunk.sentences[n], float(score), support=float(score))
-            for (hit, n), score in zip(places, self.scores(question, places), strict=True)
+            Span(hit.chunk, start, end, float(score), support=float(score))
+            for hit in hits
+            for (start, end), score in zip(
+                hit.chunk.sentences, self.scores(question, hit), strict=True
+            )
         ]
         return sorted(spans, key=lambda span: -span.score)
 
-    def scores(self, question: str, places: Sequence[tuple[Hit, int]]) -> npt.NDArray[np.float32]:
-        """float32[len(places)]: what the sentence of that number in the hit's chunk is worth."""
-        if not places:
+    def scores(self, question: str, hit: Hit) -> npt.NDArray[np.float32]:
+        """float32[n]: what each of the hit's n sentences is worth."""
+        texts = [hit.chunk.text[start:end] for start, end in hit.chunk.sentences]
+        if not texts:
             return np.zeros(0, np.float32)
-        alone = [_between(hit.chunk, n, n) for hit, n in places]
-        joined = [_between(hit.chunk, max(0, n - 1), n) for hit, n in places]
         scores: npt.NDArray[np.float32] = (
-            0.5 * (self._similarity(question, alone) + self._similarity(question, joined))
-            + self._overlap_weight * self._overlap(question, alone)
-            + self._passage_weight * np.array([hit.score for hit, _ in places], np.float32)
-            + self._kind_weight * np.array([holds_kind(question, text) for text in alone])
+            self._similarity(question, hit.chunk)
+            + self._overlap_weight * self._overlap(question, texts)
+            + self._passage_weight * np.float32(hit.score)
+            + self._kind_weight * np.array([holds_kind(question, t) for t in texts], np.float32)
         )
         return scores
-
-
-def _between(chunk: Chunk, first: int, last: int) -> str:
-    return chunk.text[chunk.sentences[first][0] : chunk.sentences[last][1]]
 
 
 _ASKS_TIME = re.compile(

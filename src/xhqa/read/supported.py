@@ -44,7 +44,7 @@ class SupportedReader:
         self._headroom = headroom
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
-        support = self._support(question, hits)
+        support = [self._sentences.scores(question, hit).tolist() for hit in hits]
         promise = [max(values, default=0.0) for values in support]
         order = sorted(range(len(hits)), key=lambda number: -promise[number])
         spans: list[Span] = []
@@ -57,12 +57,6 @@ class SupportedReader:
             found = self._reader.read(question, [hits[number]])
             spans += [self._weighed(span, support[number]) for span in found]
         return sorted(spans, key=lambda span: -span.score)
-
-    def _support(self, question: str, hits: Sequence[Hit]) -> list[list[float]]:
-        """What the sentence reader gives each sentence of each hit."""
-        places = [(hit, number) for hit in hits for number in range(len(hit.chunk.sentences))]
-        scores = iter(self._sentences.scores(question, places).tolist())
-        return [[next(scores) for _ in hit.chunk.sentences] for hit in hits]
 
     def _weighed(self, span: Span, support: Sequence[float]) -> Span:
         value = support[_sentence(span)]
