@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -210,11 +211,13 @@ def _serving(settings: Settings) -> Iterator[Server]:
             raise XhqaError(f"the server did not start: {' '.join(said).strip()}")
         _wait_until_ready(found[1], process)
         watch.cancel()
+        # Its log must not fill the pipe.
+        threading.Thread(target=process.stderr.read, daemon=True).start()
         yield Server(found[1], process.pid, time.perf_counter() - began)
     finally:
         watch.cancel()
         process.terminate()
-        process.communicate()
+        process.wait()
 
 
 def _wait_until_ready(address: str, process: subprocess.Popen[str]) -> None:
@@ -235,9 +238,15 @@ def _asking(address: str) -> Ask:
             json.dumps({"question": question}).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=_READY_SECONDS) as response:
-            timings: dict[str, float] = json.load(response)["timings_ms"]
-        return timings
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=_READY_SECONDS) as response:
+                    timings: dict[str, float] = json.load(response)["timings_ms"]
+                return timings
+            except urllib.error.HTTPError as error:
+                if error.code != HTTPStatus.TOO_MANY_REQUESTS:
+                    raise
+                time.sleep(float(error.headers["Retry-After"]))
 
     return ask
 

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from support import HashEncoder
 
 from xhqa import cli, pipeline
 from xhqa.config import Settings
+from xhqa.errors import InputError
 from xhqa.types import Answer, Citation, Passage
 
 
@@ -145,3 +147,24 @@ def test_eval_of_a_squad_file(
         assert key in summary
     assert (tmp_path / "out" / "report.html").exists()
     assert len((tmp_path / "out" / "results.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("host", "keys", "refused"),
+    [
+        ("0.0.0.0", "", True),
+        ("::", "", True),
+        ("example.org", "", True),
+        ("127.0.0.1", "", False),
+        ("::1", "", False),
+        ("localhost", "", False),
+        ("0.0.0.0", "ask:a-long-enough-secret", False),
+    ],
+)
+def test_other_machines_come_in_with_a_key_only(host: str, keys: str, refused: bool) -> None:
+    settings = Settings(api_keys=SecretStr(keys))
+    if refused:
+        with pytest.raises(InputError, match="set XHQA_API_KEYS"):
+            cli._refuse_open_door(host, settings)
+    else:
+        cli._refuse_open_door(host, settings)

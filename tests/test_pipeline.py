@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import threading
 from collections.abc import Callable
@@ -9,7 +10,7 @@ import pytest
 from support import HashEncoder
 
 from xhqa.config import Settings
-from xhqa.errors import InputError, NotFoundError
+from xhqa.errors import InputError, NotFoundError, StorageFullError
 from xhqa.index import build
 from xhqa.pipeline import Pipeline
 from xhqa.types import Turn
@@ -106,7 +107,7 @@ def test_documents_come_and_go(make_pipeline: MakePipeline) -> None:
     assert pipeline.ask("丙城有一座什么楼？").text == "丙城有一座钟楼。"
     replaced = pipeline.add("丙.md", "# 丙城\n丙城有两座塔。".encode())
     assert replaced.sha256 != info.sha256
-    assert pipeline.ask("丙城有什么？").text == "丙城有两座塔。"
+    assert pipeline.ask("丙城有两座什么？").text == "丙城有两座塔。"
     pipeline.remove("丙")
     assert all(p.document_id != "丙" for p in pipeline.ask("丙城有什么？").passages)
     with pytest.raises(NotFoundError):
@@ -171,3 +172,21 @@ def test_files_that_differ_in_their_ending_do_not_replace_each_other(
     assert again.id == marked.id
     assert "七座桥" in pipeline.document(marked.id).text
     assert len(pipeline.documents()) == 4
+
+
+def test_a_full_disk_is_said_and_changes_nothing(
+    make_pipeline: MakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = make_pipeline(TOWNS)
+    before = pipeline.documents()
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(StorageFullError, match="free some space"):
+            pipeline.add("丙.txt", "丙城有一座钟楼。".encode())
+    assert pipeline.documents() == before
+    assert pipeline.progress is None
+    assert pipeline.add("丙.txt", "丙城有一座钟楼。".encode()).id == "丙"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xhqa import __version__
-from xhqa.errors import XhqaError
+from xhqa.errors import InputError, XhqaError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -243,20 +243,48 @@ def describe(answer: Answer) -> str:
 def _serve(arguments: argparse.Namespace) -> int:
     import uvicorn
 
-    app = _application(_settings(arguments))
+    from xhqa.api.keys import parse_keys
+    from xhqa.api.logs import set_up_logging
+    from xhqa.api.server import DrainingServer
+
+    settings = _settings(arguments)
+    parse_keys(settings.api_keys.get_secret_value())  # before the models are loaded
+    _refuse_open_door(arguments.host, settings)
+    app = _application(settings)
+    set_up_logging(settings.log)
     # The page holds streams open, which a shutdown must not wait for.
     config = uvicorn.Config(
         app,
         host=arguments.host,
         port=arguments.port,
-        log_level="warning",
+        log_config=None,
+        access_log=False,
         timeout_graceful_shutdown=3,
     )
     opened = config.bind_socket()
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
     _notify(f"xhqa is at http://{host}:{opened.getsockname()[1]}/ (API documentation at /docs)")
-    uvicorn.Server(config).run(sockets=[opened])
+    if not settings.api_keys.get_secret_value():
+        _notify("open to everybody on this machine and to nobody else: no XHQA_API_KEYS are set")
+    DrainingServer(config, app.state.workers, settings.deadline_seconds).run(sockets=[opened])
     return 0
+
+
+def _refuse_open_door(host: str, settings: Settings) -> None:
+    """Raises InputError where other machines could come in without a key."""
+    import ipaddress
+
+    if settings.api_keys.get_secret_value() or host == "localhost":
+        return
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        raise InputError(
+            f"without API keys the server listens on this machine alone, not on {host}: set "
+            "XHQA_API_KEYS (ask:SECRET,manage:SECRET), or leave --host out"
+        )
 
 
 def _application(settings: Settings) -> FastAPI:
@@ -280,7 +308,7 @@ def _application(settings: Settings) -> FastAPI:
         return create_app(
             pipeline,
             settings=settings,
-            page=lambda: xhqa_ui.build_page(pipeline, FeedbackFile(settings.feedback_file)),
+            page=lambda asking: xhqa_ui.build_page(asking, FeedbackFile(settings.feedback_file)),
             page_options=xhqa_ui.mount_options(),
         )
 

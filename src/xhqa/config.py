@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from xhqa.errors import InputError
@@ -48,6 +49,27 @@ class Settings(BaseSettings):
         gt=0,
         allow_inf_nan=False,
         description="Largest document that `POST /documents` takes, in megabytes.",
+    )
+    api_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Keys that the server asks for, `ask:SECRET` or `manage:SECRET`, separated by "
+        "commas; `ask:sha256:HEX` keeps the secret out of the environment. Without keys it "
+        "listens on this machine alone.",
+    )
+    rate_limit: int = Field(0, ge=0, description="Questions a minute for each key; 0: no limit.")
+    workers: int = Field(1, ge=1, description="Questions answered at once.")
+    queue: int = Field(
+        4, ge=0, description="Questions that may wait; more are answered 429 with `Retry-After`."
+    )
+    deadline_seconds: float = Field(
+        30.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="A question that takes longer is answered 504.",
+    )
+    log: Literal["human", "json"] = Field("human", description="Form of the server's log.")
+    log_questions: bool = Field(
+        False, description="Whether questions and answers may stand in the log."
     )
 
 

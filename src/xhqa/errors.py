@@ -25,3 +25,19 @@ class ModelError(XhqaError):
 
 class BusyError(XhqaError):
     """Another process is writing the same thing."""
+
+
+class OverloadedError(XhqaError):
+    """Too many questions at once; ``retry_after`` is in how many seconds to try again."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class DeadlineError(XhqaError):
+    """A question took longer than it may."""
+
+
+class StorageFullError(XhqaError):
+    """There is no room left on the disk."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import sqlite3
 import threading
 import time
 from collections import OrderedDict
@@ -20,7 +22,7 @@ from xhqa.converse import readings
 from xhqa.dictionary import Alternatives, Dictionary, Translator, open_dictionary
 from xhqa.digest import outline, summary
 from xhqa.encode import Encoder, Vectors, open_encoder
-from xhqa.errors import InputError, NotFoundError
+from xhqa.errors import InputError, NotFoundError, StorageFullError
 from xhqa.index import Entry, Index, Progress
 from xhqa.lexical import query_tokens
 from xhqa.load import files, load, read
@@ -255,6 +257,13 @@ class Pipeline:
         with self._changing:
             try:
                 index = indexes.build(self._index_dir, change, self._encoder, report)
+            except (OSError, sqlite3.OperationalError) as error:
+                if not _is_full(error):
+                    raise
+                raise StorageFullError(
+                    f"there is no room left for the index in {self._index_dir}: free some space "
+                    "and try again; the index is as it was"
+                ) from error
             finally:
                 self._progress = None
             self._state = self._state_of(index)
@@ -307,6 +316,12 @@ class Pipeline:
             while len(self._vectors) > _VECTOR_CACHE:
                 self._vectors.popitem(last=False)
         return centred(index, question, vector)
+
+
+def _is_full(error: OSError | sqlite3.OperationalError) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return error.sqlite_errorcode == sqlite3.SQLITE_FULL
 
 
 def _checked(question: str) -> str:

@@ -26,18 +26,19 @@ def index_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(index_dir: Path) -> Iterator[str]:
+def server(index_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of ``xhqa serve``."""
+    log = tmp_path_factory.mktemp("log") / "server.log"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "xhqa.cli", "serve", "--port", str(port)],
-        cwd=ROOT,
-        env=os.environ | {"XHQA_INDEX_DIR": str(index_dir)},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with log.open("w") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "xhqa.cli", "serve", "--port", str(port)],
+            cwd=ROOT,
+            env=os.environ | {"XHQA_INDEX_DIR": str(index_dir)},
+            stderr=said,
+        )
     address = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 120
     try:
@@ -49,9 +50,9 @@ def server(index_dir: Path) -> Iterator[str]:
                 error.close()
             except (urllib.error.URLError, ConnectionError):
                 time.sleep(0.2)
-            assert process.poll() is None, process.stderr and process.stderr.read()
+            assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, "not ready in time"
         yield address
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.wait(timeout=60)

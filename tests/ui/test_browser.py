@@ -116,7 +116,7 @@ def served(service: Any, feedback: FeedbackFile) -> Iterator[str]:
             create_app,
             service,
             settings=Settings(),
-            page=lambda: build_page(service, feedback),
+            page=lambda asking: build_page(asking, feedback),
             page_options=mount_options(),
         ).result()
     with socket.socket() as listener:

@@ -16,7 +16,10 @@ from starlette.staticfiles import StaticFiles
 
 from xhqa import types
 from xhqa.api import metrics as counters
+from xhqa.api.asking import Asking
+from xhqa.api.door import Door
 from xhqa.api.edge import Edge
+from xhqa.api.keys import parse_keys
 from xhqa.api.models import (
     AskRequest,
     AskResponse,
@@ -28,8 +31,16 @@ from xhqa.api.models import (
     encodable,
 )
 from xhqa.api.page import add_docs, mount_page
-from xhqa.api.problems import Problem, documented, on_http_error, on_invalid, on_xhqa_error
+from xhqa.api.problems import (
+    Problem,
+    documented,
+    on_http_error,
+    on_invalid,
+    on_xhqa_error,
+    problem,
+)
 from xhqa.api.view import ASSETS, ASSETS_PATH, view_page
+from xhqa.api.workers import ClientLeftError, Workers
 from xhqa.config import Settings
 from xhqa.errors import InputError, XhqaError
 from xhqa.script import language_of
@@ -108,13 +119,14 @@ def create_app(
     service: Service,
     *,
     settings: Settings,
-    page: Callable[[], gradio.Blocks] | None = None,
+    page: Callable[[Any], gradio.Blocks] | None = None,
     page_options: Mapping[str, Any] | None = None,
 ) -> FastAPI:
     """The application: the routes of ``docs/contract.md``, ``/docs``, and the page at ``/``.
 
-    ``page`` makes the page; ``page_options`` (theme, css, js, head …) go to
-    ``gradio.mount_gradio_app``. Every error is ``application/problem+json``.
+    Questions go through a bounded number of workers; behind keys, where the settings hold some.
+    ``page`` makes the page from the service with its questions so bounded; ``page_options`` (theme,
+    css, js, head …) go to ``gradio.mount_gradio_app``. Every error is ``application/problem+json``.
     """
     app = _App(
         title="xhqa",
@@ -124,16 +136,23 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    metrics = counters.Metrics()
+    workers = Workers(settings.workers, settings.queue, settings.deadline_seconds)
+    metrics = counters.Metrics(workers)
+    if service.ready:
+        metrics.index(service.documents())
+    app.state.workers = workers
+    asking = Asking(service, workers, metrics, settings.log_questions)
     upload_bytes = int(settings.max_upload_mb * 2**20)
     too_large = f"The file is over {settings.max_upload_mb:g} MB, the limit of XHQA_MAX_UPLOAD_MB."
     app.add_exception_handler(StarletteHTTPException, on_http_error)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(XhqaError, on_xhqa_error)
-    _add_asking(app, service, metrics)
-    _add_documents(app, service, upload_bytes, too_large)
+    _add_asking(app, asking)
+    _add_documents(app, service, metrics, upload_bytes, too_large)
     _add_operations(app, service, metrics)
     add_docs(app)
+    keys = parse_keys(settings.api_keys.get_secret_value())
+    app.add_middleware(Door, keys=keys, per_minute=settings.rate_limit)
     app.add_middleware(
         Edge,
         routes=tuple(app.routes),
@@ -145,25 +164,37 @@ def create_app(
         metrics=metrics,
     )
     if page is not None:
-        mount_page(app, page, page_options or {}, settings.max_upload_mb)
+        mount_page(app, lambda: page(asking), page_options or {}, settings.max_upload_mb)
     return app
 
 
-def _add_asking(app: FastAPI, service: Service, metrics: counters.Metrics) -> None:
-    @app.post("/ask", tags=["questions"], responses=documented(400, 413, 415, 422, 503))
-    def ask(request: AskRequest) -> AskResponse:
+def _add_asking(app: FastAPI, asking: Asking) -> None:
+    app.add_exception_handler(ClientLeftError, _on_client_left)
+
+    @app.post("/ask", tags=["questions"], responses=documented(400, 413, 415, 422, 429, 503, 504))
+    async def ask(request: Request, body: AskRequest) -> AskResponse:
         """Answer a question in the documents' own words, or say that they do not answer it."""
-        answer = service.ask(
-            request.question,
-            [types.Turn(turn.question, turn.answer) for turn in request.history],
-            request.top_k,
-            request.document_ids,
+        answer = await asking.ask_for(
+            request,
+            body.question,
+            [types.Turn(turn.question, turn.answer) for turn in body.history],
+            body.top_k,
+            body.document_ids,
         )
-        metrics.answer(answer)
         return AskResponse.of(answer)
 
 
-def _add_documents(app: FastAPI, service: Service, upload_bytes: int, too_large: str) -> None:
+async def _on_client_left(request: Request, error: Exception) -> Response:
+    return problem(499, "The client left before the answer was there.")
+
+
+def _add_documents(
+    app: FastAPI,
+    service: Service,
+    metrics: counters.Metrics,
+    upload_bytes: int,
+    too_large: str,
+) -> None:
     @app.get("/documents", tags=["documents"], responses=documented(503))
     def list_documents() -> list[DocumentInfo]:
         """All documents in the index."""
@@ -204,7 +235,7 @@ def _add_documents(app: FastAPI, service: Service, upload_bytes: int, too_large:
                     }
                 }
             },
-            **documented(400, 409, 413, 415, 422, 503),
+            **documented(400, 409, 413, 415, 422, 503, 507),
         },
     )
     def add_document(
@@ -216,6 +247,7 @@ def _add_documents(app: FastAPI, service: Service, upload_bytes: int, too_large:
         if (file.size or 0) > upload_bytes:
             raise HTTPException(413, too_large)
         info = service.add(_file_name(file.filename), file.file.read())
+        metrics.index(service.documents())
         root = request.scope.get("root_path", "").rstrip("/")
         response.headers["Location"] = f"{root}/documents/{quote(encodable(info.id), safe='')}"
         return DocumentInfo.model_validate(info)
@@ -224,11 +256,12 @@ def _add_documents(app: FastAPI, service: Service, upload_bytes: int, too_large:
         "/documents/{document_id}",
         tags=["documents"],
         status_code=204,
-        responses=documented(404, 409, 422, 503),
+        responses=documented(404, 409, 422, 503, 507),
     )
     def remove_document(document_id: str) -> None:
         """Take a document out of the index."""
         service.remove(document_id)
+        metrics.index(service.documents())
 
 
 def _add_operations(app: FastAPI, service: Service, metrics: counters.Metrics) -> None:

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from xhqa.api.logs import new_request_id, request_id
 from xhqa.api.metrics import Metrics
 from xhqa.api.problems import problem
 
@@ -29,11 +30,15 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
+_REQUEST_ID = "X-Request-ID"
+_HEALTH = ("/health/live", "/health/ready")
+
 logger = logging.getLogger(__name__)
 
 
 class Edge:
-    """ASGI middleware: security headers, metrics, body limits, 405, and 500 as a problem.
+    """ASGI middleware: security headers, request ids, metrics, the log's line of each request,
+    body limits, 405, and 500 as a problem.
 
     ``routes`` are the API's own: a known path with a wrong method is answered 405 here, since a
     page mounted at ``/`` would take it for one of its own. Any other path counts as
@@ -63,12 +68,15 @@ class Edge:
         route, allowed = self._find(scope)
         begin = time.perf_counter()
         status: int | None = None
+        identity = new_request_id(Headers(scope=scope).get(_REQUEST_ID))
+        token = request_id.set(identity)
 
         async def send_marked(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
+                headers[_REQUEST_ID] = identity
                 for name, value in _HEADERS.items():
                     # A page may have a stricter policy of its own.
                     headers.setdefault(name, value)
@@ -92,6 +100,17 @@ class Edge:
             # No status: the client left before there was one.
             seconds = time.perf_counter() - begin
             self._metrics.request(route, scope["method"], status or 499, seconds)
+            facts = {
+                "method": scope["method"],
+                "route": route,
+                "status": status or 499,
+                "seconds": round(seconds, 4),
+                "key": scope.get("state", {}).get("key"),
+            }
+            # Health is asked every few seconds, and the page for a dozen files at a time.
+            quiet = status is not None and status < 400 and route in (*_HEALTH, self._elsewhere)
+            logger.log(logging.DEBUG if quiet else logging.INFO, "request", extra=facts)
+            request_id.reset(token)
 
     def _find(self, scope: Scope) -> tuple[str, list[str]]:
         """The template of the route that takes this request and no methods; where only the

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     ProcessCollector,
     generate_latest,
 )
 
-from xhqa.types import Answer
+from xhqa.api.workers import Workers
+from xhqa.types import Answer, DocumentInfo
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -19,9 +23,9 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Metrics:
-    """Counters and histograms of one application."""
+    """What one application counts and measures."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: Workers) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._requests = Counter(
@@ -47,6 +51,22 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
+        self._confidence = Histogram(
+            "xhqa_confidence",
+            "Probability that the best candidate is right, by outcome.",
+            ("outcome",),
+            buckets=[n / 10 for n in range(1, 11)],
+            registry=self._registry,
+        )
+        Gauge(
+            "xhqa_questions_taken",
+            "Questions at work or waiting.",
+            registry=self._registry,
+        ).set_function(lambda: workers.taken)
+        self._documents = Gauge(
+            "xhqa_documents", "Documents in the index.", registry=self._registry
+        )
+        self._passages = Gauge("xhqa_passages", "Passages in the index.", registry=self._registry)
         for outcome in ("answered", "refused"):
             self._answers.labels(outcome)
 
@@ -58,9 +78,16 @@ class Metrics:
 
     def answer(self, answer: Answer) -> None:
         """Counts an answer or a refusal, and the time of its stages."""
-        self._answers.labels("answered" if answer.answerable else "refused").inc()
+        outcome = "answered" if answer.answerable else "refused"
+        self._answers.labels(outcome).inc()
+        self._confidence.labels(outcome).observe(answer.confidence)
         for stage, milliseconds in answer.timings_ms.items():
             self._stages.labels(stage).observe(milliseconds / 1000)
+
+    def index(self, documents: Sequence[DocumentInfo]) -> None:
+        """What the index holds from now on."""
+        self._documents.set(len(documents))
+        self._passages.set(sum(document.chunks for document in documents))
 
     def text(self) -> bytes:
         """All of it in Prometheus' text format."""

@@ -19,10 +19,13 @@ from starlette.responses import Response
 from xhqa.api.models import encodable
 from xhqa.errors import (
     BusyError,
+    DeadlineError,
     IndexDamagedError,
     InputError,
     ModelError,
     NotFoundError,
+    OverloadedError,
+    StorageFullError,
     XhqaError,
 )
 
@@ -31,6 +34,9 @@ STATUS_OF: dict[type[XhqaError], int] = {
     InputError: 422,
     NotFoundError: 404,
     BusyError: 409,
+    OverloadedError: 429,
+    DeadlineError: 504,
+    StorageFullError: 507,
     IndexDamagedError: 503,
     ModelError: 503,
 }
@@ -116,7 +122,10 @@ async def on_xhqa_error(request: Request, error: Exception) -> Response:
         if isinstance(error, kind):
             if status >= 500:
                 logger.error("%s %r: %s", request.method, request.scope["path"], error)
-            return problem(status, str(error))
+            headers = {}
+            if isinstance(error, OverloadedError):
+                headers["Retry-After"] = str(error.retry_after)
+            return problem(status, str(error), headers=headers)
     raise error
 
 
