@@ -1,14 +1,23 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx2
 import pytest
+import uvicorn
+from fastapi.testclient import TestClient
 
+from xhqa.api import create_app
+from xhqa.api.server import DrainingServer
 from xhqa.api.workers import ClientLeftError, Workers
+from xhqa.config import Settings
 from xhqa.errors import DeadlineError, OverloadedError
+from xhqa.types import Answer
 
 
 class Gate:
@@ -120,3 +129,65 @@ def test_a_deadline_on_the_event_loop(gate: Gate) -> None:
         asyncio.run(workers.run_for(gate, stay))
     with pytest.raises(OverloadedError):
         asyncio.run(workers.run_for(gate, stay))
+
+
+class Slow:
+    """A service whose question "slow" waits at the gate."""
+
+    ready = True
+    progress = None
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    def documents(self) -> tuple[()]:
+        return ()
+
+    def ask(self, question: str, *rest: object) -> Answer:
+        if question == "slow":
+            self._gate()
+        return Answer(question, question, None, 0.0, "no_evidence")
+
+
+def test_over_http_more_is_429_and_later_is_504(gate: Gate) -> None:
+    app = create_app(Slow(gate), settings=Settings(workers=1, queue=0, deadline_seconds=1.0))
+    with TestClient(app) as client, ThreadPoolExecutor(1) as pool:
+        late = pool.submit(client.post, "/ask", json={"question": "slow"})
+        assert gate.begun.wait(20)
+        refused = client.post("/ask", json={"question": "quick"})
+        assert refused.status_code == 429
+        assert refused.headers["retry-after"] == "1"
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert client.get("/health/live").status_code == 200
+        assert "xhqa_questions_taken 1.0" in client.get("/metrics").text
+        assert late.result().status_code == 504
+        assert "not answered within 1 s" in late.result().json()["detail"]
+        gate.open.set()
+        wait_for(app.state.workers, 0)
+        assert client.post("/ask", json={"question": "quick"}).status_code == 200
+
+
+def test_a_server_that_is_told_to_stop_answers_what_it_has_taken(gate: Gate) -> None:
+    app = create_app(Slow(gate), settings=Settings())
+    with socket.socket() as listener, ThreadPoolExecutor(1) as pool:
+        listener.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
+        server = DrainingServer(config, app.state.workers, 20)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        until = time.monotonic() + 20
+        while not server.started:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        answer = pool.submit(httpx2.post, f"{address}/ask", json={"question": "slow"}, timeout=20)
+        assert gate.begun.wait(20)
+        server.should_exit = True
+        time.sleep(1.5)
+        assert not answer.done(), "it waits longer than for streams"
+        with pytest.raises(httpx2.ConnectError):
+            httpx2.post(f"{address}/ask", json={"question": "slow"}, timeout=5)
+        gate.open.set()
+        assert answer.result().json()["refusal_reason"] == "no_evidence"
+        thread.join(20)
+        assert not thread.is_alive()
