@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import pytest
 import uvicorn
+from pydantic import SecretStr
 from support import HashEncoder
 from xhqa_ui import build_page, mount_options
 
@@ -108,14 +109,14 @@ def towns(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 
 
 @contextmanager
-def served(service: Any, feedback: FeedbackFile) -> Iterator[str]:
+def served(service: Any, feedback: FeedbackFile, **settings: Any) -> Iterator[str]:
     """The whole application on a port of its own. Made in a thread, as Playwright has an event
     loop running in this one."""
     with ThreadPoolExecutor(1) as pool:
         app = pool.submit(
             create_app,
             service,
-            settings=Settings(),
+            settings=Settings(**settings),
             page=lambda asking: build_page(asking, feedback),
             page_options=mount_options(),
         ).result()
@@ -353,6 +354,23 @@ def test_documents_are_added_and_removed(
     remove.click()
     remove.wait_for(state="detached")
     assert {info.id for info in towns.documents()} == {"甲", "乙"}
+
+
+def test_the_page_asks_for_a_key(browser: Any, service: Any, feedback: FeedbackFile) -> None:
+    secret = "a-secret-for-asking"
+    with served(service, feedback, api_keys=SecretStr(f"ask:{secret}")) as address:
+        page = browser.new_page(viewport=PHONE, locale="zh-CN")
+        page.goto(address)
+        assert page.locator(".xh-welcome").count() == 0
+        page.get_by_label("密钥").fill("wrong")
+        page.keyboard.press("Enter")
+        page.get_by_role("alert").filter(has_text="密钥不对").wait_for()
+        page.get_by_label("密钥").fill(secret)
+        page.get_by_role("button", name="进入").click()
+        page.wait_for_selector(".xh-welcome")
+        assert ask(page, "有多少家").locator(".xh-answer-text").text_content() == "755家"
+        assert secret not in str(page.evaluate("document.cookie"))
+        page.context.close()
 
 
 def test_a_dropped_file_is_added(open_page: Any, towns: Pipeline, towns_address: str) -> None:
