@@ -18,7 +18,7 @@ CSS = """
 }
 * { box-sizing: border-box; }
 body {
-  margin: 0 auto; max-width: 76rem; padding: 2.5rem clamp(1rem, 4vw, 3rem) 5rem;
+  margin: 0 auto; max-width: 88rem; padding: 2.5rem clamp(1rem, 3vw, 3rem) 5rem;
   background: var(--paper); color: var(--ink); font: 1rem/1.55 var(--sans);
   -webkit-text-size-adjust: 100%;
 }
@@ -46,7 +46,7 @@ th { font-weight: 500; text-align: left; vertical-align: bottom; }
 th, td { padding: .45rem .65rem; border-bottom: 1px solid var(--rule); }
 .number { text-align: right; white-space: nowrap; }
 .groups { font-size: .8rem; }
-.groups th, .groups td { padding: .4rem .28rem; }
+.groups th, .groups td { padding: .4rem .22rem; }
 .groups thead tr:first-child > * { border: 0; padding-bottom: 0; text-align: right; }
 .groups thead th[colspan] { color: var(--ink); font-weight: 600; }
 .groups tbody th { color: var(--ink); white-space: nowrap; position: sticky; left: 0;
@@ -61,7 +61,7 @@ th, td { padding: .45rem .65rem; border-bottom: 1px solid var(--rule); }
 .plots { display: grid; gap: 2rem; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); }
 figure { margin: 0; }
 figcaption { font-size: .8rem; line-height: 1.45; margin-top: .4rem; }
-svg { display: block; width: 100%; height: auto; }
+svg { display: block; width: 100%; height: auto; overflow: visible; }
 svg text { font: 11px var(--sans); fill: var(--soft); text-anchor: middle; }
 svg .end { text-anchor: end; }
 svg .count { font-size: 9px; fill: var(--ink); }
