@@ -52,6 +52,7 @@ def work(folder: Path, seed: int) -> None:
     settings = settings_of(folder)
     pipeline = Pipeline(open_index(settings.index_dir, HashEncoder()), HashEncoder(), settings)
     held = {info.id for info in pipeline.documents()}
+    pipeline.ask("先把词典读进来。")
     for version in range(1, 10**6):
         name = rng.choice(_NAMES)
         kind = rng.choice(("add", "add", "remove", "rebuild"))

@@ -58,7 +58,7 @@ class FakeService:
         ids = None if document_ids is None else list(document_ids)
         self.asked.append((question, list(history), top_k, ids))
         for document_id in ids or ():
-            self.document_or(document_id, InputError)
+            self.document_or(document_id, NotFoundError)
         times = {"retrieve": 1.5, "read": 2.5, "total": 4.0}
         document = self.store.get("五年-xuhui")
         if document is None:
@@ -226,7 +226,7 @@ def test_ask_hands_on_what_it_was_given(client: TestClient, service: FakeService
     request = {
         "question": "那里呢？",
         "history": [{"question": "一？", "answer": "二"}, {"question": "三？", "answer": None}],
-        "top_k": 50,
+        "top_k": 50.0,
         "document_ids": ["五年-xuhui"],
     }
     assert client.post("/ask", json=request).status_code == 200
@@ -245,7 +245,7 @@ def test_ask_takes_a_question_at_the_limit(client: TestClient) -> None:
 
 def test_ask_names_an_unknown_document(client: TestClient) -> None:
     response = client.post("/ask", json={"question": "a", "document_ids": ["nowhere"]})
-    assert_problem(response, 422, "nowhere")
+    assert_problem(response, 404, "nowhere")
 
 
 @pytest.mark.parametrize(
@@ -639,7 +639,7 @@ def test_openapi_documents_every_status(client: TestClient) -> None:
         for method, operation in operations.items()
     }
     assert statuses == {
-        ("POST", "/ask"): [200, 400, 413, 415, 422, 429, 500, 503, 504],
+        ("POST", "/ask"): [200, 400, 404, 413, 415, 422, 429, 500, 503, 504],
         ("GET", "/documents"): [200, 500, 503],
         ("POST", "/documents"): [201, 400, 409, 413, 415, 422, 500, 503, 507],
         ("GET", "/documents/{document_id}"): [200, 404, 422, 500, 503],

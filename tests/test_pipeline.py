@@ -48,7 +48,7 @@ def test_top_k_and_document_ids_limit_what_is_read(make_pipeline: MakePipeline) 
     answer = pipeline.ask("乙村的学校是哪年建的？", document_ids=["甲"])
     assert {p.document_id for p in answer.passages} == {"甲"}
     assert pipeline.ask("学校", document_ids=[]).refusal_reason == "no_evidence"
-    with pytest.raises(InputError, match="丙"):
+    with pytest.raises(NotFoundError, match="丙"):
         pipeline.ask("学校", document_ids=["丙"])
 
 

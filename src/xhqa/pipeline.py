@@ -131,7 +131,7 @@ class Pipeline:
         document_ids: Sequence[str] | None = None,
     ) -> Answer:
         """Answer from the ``top_k`` best passages; raises InputError for an empty or too long
-        question and for an unknown document id."""
+        question, NotFoundError for an unknown document id."""
         began = time.perf_counter()
         state, among = self._scope(document_ids)
         question = _checked(question)
@@ -286,7 +286,7 @@ class Pipeline:
             return state, None
         for document_id in document_ids:
             if not state.index.holds(document_id):
-                raise InputError(
+                raise NotFoundError(
                     f"document_ids: there is no document {document_id!r}: see GET /documents"
                 )
         return state, state.index.positions(document_ids)

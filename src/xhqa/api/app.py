@@ -74,7 +74,7 @@ class Service(Protocol):
         top_k: int = 5,
         document_ids: Sequence[str] | None = None,
     ) -> types.Answer:
-        """An answer or a refusal; InputError where a document id is unknown."""
+        """An answer or a refusal; NotFoundError where a document id is unknown."""
         ...
 
     def documents(self) -> tuple[types.DocumentInfo, ...]:
@@ -171,7 +171,9 @@ def create_app(
 def _add_asking(app: FastAPI, asking: Asking) -> None:
     app.add_exception_handler(ClientLeftError, _on_client_left)
 
-    @app.post("/ask", tags=["questions"], responses=documented(400, 413, 415, 422, 429, 503, 504))
+    @app.post(
+        "/ask", tags=["questions"], responses=documented(400, 404, 413, 415, 422, 429, 503, 504)
+    )
     async def ask(request: Request, body: AskRequest) -> AskResponse:
         """Answer a question in the documents' own words, or say that they do not answer it."""
         answer = await asking.ask_for(

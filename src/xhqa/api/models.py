@@ -19,6 +19,11 @@ from xhqa import types
 QUESTION_CHARACTERS = 1000
 
 
+def _integral(value: object) -> object:
+    """A whole number written with a fraction is an integer to JSON Schema: 5.0 is 5."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _readable(text: str) -> str:
     """The text itself; an error where it holds what no text file could: NUL, half a surrogate."""
     if "\0" in text:
@@ -99,7 +104,9 @@ class AskRequest(_Request):
     ]
     history: list[Turn] = Field([], max_length=20, description="Earlier turns, oldest first.")
     top_k: Annotated[
-        int, Field(strict=True, ge=1, le=50, description="How many passages to read.")
+        int,
+        Field(strict=True, ge=1, le=50, description="How many passages to read."),
+        BeforeValidator(_integral),
     ] = 5
     document_ids: Annotated[list[Readable], Field(max_length=1000)] | None = Field(
         None, description="Look in these documents only; null: in all."
