@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import SecretStr
 from starlette.routing import Mount, Route
 
@@ -226,6 +229,22 @@ def test_questions_are_logged_where_that_is_asked_for(
     line = next(vars(r) for r in log.records if r.message == "answered")
     assert line["question"] == "甲镇有几座桥？"
     assert line["answer"] == "甲镇有三十座桥。"
+
+
+def test_a_question_is_traced_by_stage(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr("opentelemetry.trace.get_tracer", provider.get_tracer)
+    client.post("/ask", json={"question": "甲镇有几座桥？"}, headers=bearer(ASK))
+    spans = {span.name: span for span in exporter.get_finished_spans()}
+    assert spans.keys() == {"question", "retrieve", "read"}
+    question, retrieve, read = (spans[name] for name in ("question", "retrieve", "read"))
+    assert question.attributes["xhqa.answerable"] is True
+    assert question.start_time == retrieve.start_time
+    assert retrieve.end_time == read.start_time <= read.end_time <= question.end_time
+    assert {retrieve.parent.span_id, read.parent.span_id} == {question.context.span_id}
+    assert "甲镇" not in str([span.to_json() for span in spans.values()])
 
 
 @pytest.mark.parametrize("style", ["human", "json"])

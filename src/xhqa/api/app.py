@@ -135,6 +135,8 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # FastAPI's own records of bad requests hold what was sent.
+        telemetry={"logs": settings.log_questions},
     )
     workers = Workers(settings.workers, settings.queue, settings.deadline_seconds)
     metrics = counters.Metrics(workers)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from opentelemetry import trace
 from starlette.requests import Request
 
 from xhqa.api.metrics import Metrics
@@ -80,6 +82,7 @@ class Asking:
 
     def _noted(self, answer: Answer) -> Answer:
         self._metrics.answer(answer)
+        _trace(answer)
         facts: dict[str, Any] = {
             "answerable": answer.answerable,
             "confidence": round(answer.confidence, 3),
@@ -89,3 +92,23 @@ class Asking:
             facts |= {"question": answer.question, "answer": answer.text}
         logger.info("answered" if answer.answerable else "refused", extra=facts)
         return answer
+
+
+def _trace(answer: Answer) -> None:
+    """A span for the question and one for each stage in it, for whoever collects them."""
+    tracer = trace.get_tracer("xhqa")
+    milliseconds = dict(answer.timings_ms)
+    end = time.time_ns()
+    at = end - _nanoseconds(milliseconds.pop("total", 0.0))
+    facts = {"xhqa.answerable": answer.answerable, "xhqa.confidence": answer.confidence}
+    span = tracer.start_span("question", start_time=at, attributes=facts)
+    inside = trace.set_span_in_context(span)
+    for stage, spent in milliseconds.items():
+        part = tracer.start_span(stage, context=inside, start_time=at)
+        at += _nanoseconds(spent)
+        part.end(at)
+    span.end(end)
+
+
+def _nanoseconds(milliseconds: float) -> int:
+    return int(milliseconds * 1e6)
