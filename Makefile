@@ -5,7 +5,7 @@ BIN := .venv/bin
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: serve test unit check format lint types eval index clean browser
+.PHONY: serve test unit check format lint types audit eval index clean browser
 
 serve: .venv/installed
 	$(BIN)/xhqa serve --host $(HOST) --port $(PORT)
@@ -22,7 +22,7 @@ test: .venv/developed browser
 unit: .venv/developed
 	$(BIN)/pytest -m "not integration"
 
-check: format lint types test
+check: format lint types audit test
 
 format: .venv/developed
 	$(BIN)/ruff format --check .
@@ -36,6 +36,11 @@ types: .venv/developed
 	ln -sfn $(CURDIR)/ui .venv/typing/xhqa_ui
 	ln -sfn $(CURDIR)/eval .venv/typing/xhqa_eval
 	MYPYPATH=src:.venv/typing $(BIN)/mypy -p xhqa -p xhqa_ui -p xhqa_eval
+
+# Known vulnerabilities of what is installed; only where the index that lists them can be reached.
+audit: .venv/developed
+	@if $(BIN)/python -c "import urllib.request as r; r.urlopen('https://pypi.org/pypi/pip/json', timeout=9)" 2>/dev/null; \
+	then $(BIN)/pip-audit --skip-editable; else echo "pypi.org cannot be reached: pip-audit did not run"; fi
 
 # Browser tests want Debian's Chromium; where it cannot be installed they say so at the end.
 browser:
