@@ -13,6 +13,8 @@ import uvicorn
 from fastapi.testclient import TestClient
 
 from xhqa.api import create_app
+from xhqa.api.asking import Asking
+from xhqa.api.metrics import Metrics
 from xhqa.api.server import DrainingServer
 from xhqa.api.workers import ClientLeftError, Workers
 from xhqa.config import Settings
@@ -165,6 +167,29 @@ def test_over_http_more_is_429_and_later_is_504(gate: Gate) -> None:
         gate.open.set()
         wait_for(app.state.workers, 0)
         assert client.post("/ask", json={"question": "quick"}).status_code == 200
+
+
+def test_the_page_waits_for_a_place_until_the_deadline(gate: Gate) -> None:
+    workers = Workers(1, 0, 2.5)
+    asking = Asking(Slow(gate), workers, Metrics(workers), log_questions=False)
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(asking.ask, "slow")
+        assert gate.begun.wait(20)
+        quick = pool.submit(asking.ask, "quick")
+        time.sleep(0.3)
+        assert not quick.done()
+        gate.open.set()
+        assert quick.result().question == "quick"
+        assert slow.result().question == "slow"
+        gate.open.clear()
+        gate.begun.clear()
+        pool.submit(asking.ask, "slow")
+        assert gate.begun.wait(20)
+        began = time.monotonic()
+        with pytest.raises(OverloadedError):
+            asking.ask("quick")
+        assert 1 < time.monotonic() - began < 2.5
+        gate.open.set()
 
 
 def test_a_server_that_is_told_to_stop_answers_what_it_has_taken(gate: Gate) -> None:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from xhqa.api.metrics import Metrics
 from xhqa.api.workers import Workers
+from xhqa.errors import OverloadedError
 from xhqa.types import Answer, Turn
 
 logger = logging.getLogger(__name__)
@@ -55,11 +56,19 @@ class Asking:
         top_k: int = 5,
         document_ids: Sequence[str] | None = None,
     ) -> Answer:
-        """As the service's, for a thread that can wait. Raises OverloadedError, DeadlineError."""
-        answer = self._workers.run(
-            lambda: self._service.ask(question, history, top_k, document_ids)
-        )
-        return self._noted(answer)
+        """As the service's, for a thread that can wait: where there is no place, it tries again
+        until the deadline. Raises OverloadedError, DeadlineError."""
+        until = time.monotonic() + self._workers.deadline
+        while True:
+            try:
+                answer = self._workers.run(
+                    lambda: self._service.ask(question, history, top_k, document_ids)
+                )
+                return self._noted(answer)
+            except OverloadedError as error:
+                if time.monotonic() + error.retry_after > until:
+                    raise
+                time.sleep(error.retry_after)
 
     async def ask_for(
         self,

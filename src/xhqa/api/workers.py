@@ -36,7 +36,7 @@ class Workers:
         self._pool = ThreadPoolExecutor(at_work, thread_name_prefix="question")
         self._at_work = at_work
         self._places = at_work + queue
-        self._deadline = deadline
+        self.deadline = deadline
         self._lock = threading.Lock()
         self._taken = 0
         self._mean_seconds = 1.0
@@ -50,7 +50,7 @@ class Workers:
         """The call's result, for a thread that can wait. Raises OverloadedError, DeadlineError."""
         future = self._submit(call)
         try:
-            return future.result(self._deadline)
+            return future.result(self.deadline)
         except FutureTimeoutError:
             if future.done():
                 raise
@@ -65,7 +65,7 @@ class Workers:
             either: set[asyncio.Future[Any]] = {result, gone}
             await asyncio.wait(
                 either,
-                timeout=self._deadline,
+                timeout=self.deadline,
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if result.done():
@@ -104,6 +104,6 @@ class Workers:
     def _too_late(self, future: Future[T]) -> DeadlineError:
         future.cancel()
         return DeadlineError(
-            f"The question was not answered within {self._deadline:g} s: ask again, or a shorter "
+            f"The question was not answered within {self.deadline:g} s: ask again, or a shorter "
             "one."
         )
