@@ -17,6 +17,7 @@ import struct
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -275,6 +276,15 @@ def _write_sentence_transformer(bert: Path, folder: Path) -> None:
         device="cpu",
     )
     model.save_pretrained(str(folder), create_model_card=False)
+
+
+@lru_cache(maxsize=1)
+def tokenizer_of(folder: Path) -> Tokenizer:
+    """The tokenizer of the converted model, without truncation or padding. It takes 300 MB: all
+    who need one share it, and leave it as it is."""
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
 def converted(cache_dir: Path, notify: Callable[[str], None] = lambda message: None) -> Path:

@@ -16,6 +16,7 @@ from xhqa.errors import ModelError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer
 
 Vectors = npt.NDArray[np.float32]
 Parts = Sequence[tuple[int, int]]
@@ -50,9 +51,17 @@ class Encoder(Protocol):
 class SentenceTransformerEncoder:
     """Any sentence-transformers model; its ``query`` and ``document`` prompts are used."""
 
-    def __init__(self, model: SentenceTransformer, name: str, fingerprint: str) -> None:
+    def __init__(
+        self,
+        model: SentenceTransformer,
+        name: str,
+        fingerprint: str,
+        tokenizer: Tokenizer | None = None,
+    ) -> None:
+        """``tokenizer``: the model's own without truncation and padding; made where it is not
+        given."""
         self._model = model
-        self._counter: Any = None
+        self._tokenizer = tokenizer
         prompts = (model.prompts.get(kind) for kind in ("document", "passage", "corpus"))
         self._prompt: str = next(filter(None, prompts), "")
         self._tells_context = _pools_tokens(model)
@@ -93,19 +102,13 @@ class SentenceTransformerEncoder:
             normalize_embeddings=True,
             show_progress_bar=False,
         )
-        tokens = self._tokens(
-            [self._prompt + text for text in texts],
-            truncation=True,
-            max_length=self.max_tokens,
-            return_offsets_mapping=True,
-        )
+        tokens = self._plain_tokenizer().encode_batch([self._prompt + text for text in texts])
         whole = np.zeros((len(texts), self.dimension), np.float32)
-        for row, (output, offsets) in enumerate(
-            zip(outputs, tokens["offset_mapping"], strict=True)
-        ):
+        for row, (output, encoding) in enumerate(zip(outputs, tokens, strict=True)):
             whole[row] = output["sentence_embedding"].float().numpy()
             # By their last character: a token may begin with the space before it.
-            ends = np.array([end for _, end in offsets]) - len(self._prompt)
+            ends = np.array([end for _, end in encoding.offsets[: self.max_tokens]])
+            ends -= len(self._prompt)
             inside = output["token_embeddings"].float().numpy()[: len(ends)]
             for number, (a, b) in enumerate(parts[row]):
                 there = inside[(ends > a) & (ends <= b)]
@@ -117,24 +120,37 @@ class SentenceTransformerEncoder:
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         if not texts:
             return []
-        tokens = self._tokens(texts, add_special_tokens=False, truncation=False, verbose=False)
-        return [len(ids) for ids in tokens["input_ids"]]
+        if not _is_fast(self._model):
+            tokens = self._model.tokenizer(
+                list(texts), add_special_tokens=False, truncation=False, verbose=False
+            )
+            return [len(ids) for ids in tokens["input_ids"]]
+        encodings = self._plain_tokenizer().encode_batch(list(texts), add_special_tokens=False)
+        return [len(encoding.ids) for encoding in encodings]
 
-    def _tokens(self, texts: Sequence[str], **options: Any) -> Any:
-        if self._counter is None:
+    def _plain_tokenizer(self) -> Tokenizer:
+        if self._tokenizer is None:
             # A copy: its settings would reach the questions encoded meanwhile.
-            self._counter = copy.deepcopy(self._model.tokenizer)
-        return self._counter(list(texts), **options)
+            plain = copy.deepcopy(self._model.tokenizer.backend_tokenizer)
+            plain.no_truncation()
+            plain.no_padding()
+            self._tokenizer = plain
+        return self._tokenizer
+
+
+def _is_fast(model: SentenceTransformer) -> bool:
+    from transformers import PreTrainedTokenizerFast
+
+    return isinstance(model.tokenizer, PreTrainedTokenizerFast)
 
 
 def _pools_tokens(model: SentenceTransformer) -> bool:
     """Whether a text's vector is the mean of its tokens' vectors and nothing more."""
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
-    from transformers import PreTrainedTokenizerFast
 
     _, *rest = model
     return (
-        isinstance(model.tokenizer, PreTrainedTokenizerFast)
+        _is_fast(model)
         and bool(rest)
         and isinstance(rest[0], Pooling)
         and rest[0].pooling_mode == "mean"
@@ -153,7 +169,10 @@ def open_encoder(
         folder = bundle.converted(cache_dir, notify)
         model = _load(str(folder))
         return SentenceTransformerEncoder(
-            model, bundle.NAME, f"{bundle.SHA256[:16]}-v{bundle.CONVERSION}"
+            model,
+            bundle.NAME,
+            f"{bundle.SHA256[:16]}-v{bundle.CONVERSION}",
+            bundle.tokenizer_of(folder),
         )
     model = _load(name)
     return SentenceTransformerEncoder(model, name, _fingerprint(model, Path(name)))

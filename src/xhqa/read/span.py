@@ -71,12 +71,10 @@ class SpanReader:
     @classmethod
     def load(cls, path: Path, encoder_folder: Path) -> SpanReader:
         """The reader in ``path`` on the encoder in ``encoder_folder``; raises ModelError."""
-        from tokenizers import Tokenizer
-
+        from xhqa import bundle
         from xhqa.read.model import load_reader
 
-        tokenizer = Tokenizer.from_file(str(encoder_folder / "tokenizer.json"))
-        return cls(load_reader(path, encoder_folder), tokenizer)
+        return cls(load_reader(path, encoder_folder), bundle.tokenizer_of(encoder_folder))
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
         encode = self._tokenizer.encode
