@@ -649,6 +649,9 @@ def test_openapi_documents_every_status(client: TestClient) -> None:
         ("GET", "/health/ready"): [200, 500, 503],
         ("GET", "/metrics"): [200, 500],
         ("GET", "/progress"): [200, 500],
+        ("GET", "/v1/models"): [200, 500],
+        ("GET", "/v1/models/{model_id}"): [200, 404, 422, 500],
+        ("POST", "/v1/chat/completions"): [200, 400, 413, 415, 422, 429, 500, 503, 504],
     }
     for operations in schema["paths"].values():
         for operation in operations.values():

@@ -30,6 +30,7 @@ from xhqa.api.models import (
     Ready,
     encodable,
 )
+from xhqa.api.openai import add_openai
 from xhqa.api.page import add_docs, mount_page
 from xhqa.api.problems import (
     Problem,
@@ -150,6 +151,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(XhqaError, on_xhqa_error)
     _add_asking(app, asking)
+    add_openai(app, asking)
     _add_documents(app, service, metrics, upload_bytes, too_large)
     _add_operations(app, service, metrics)
     add_docs(app)
@@ -161,6 +163,7 @@ def create_app(
         elsewhere="(unknown)" if page is None else "(page)",
         limits={
             "/ask": (_JSON_BYTES, "The request body is over 1 MB."),
+            "/v1/chat/completions": (_JSON_BYTES, "The request body is over 1 MB."),
             "/documents": (upload_bytes + _ENVELOPE_BYTES, too_large),
         },
         metrics=metrics,
