@@ -174,7 +174,7 @@ def compose(
     ``document`` gives the document of an id, whose text the citations quote; ``probability`` that a
     span taken alone is right: further places must reach the threshold too.
     """
-    passages = tuple(_passage(hit, document(hit.chunk.document_id)) for hit in hits)
+    passages = tuple(passage_of(hit, document(hit.chunk.document_id)) for hit in hits)
     if not spans or confidence < threshold:
         return Answer(
             question=question,
@@ -210,7 +210,8 @@ def _reason(spans: Sequence[Span], confidence: float, threshold: float) -> Refus
     return "no_evidence" if not spans or confidence < threshold / 4 else "low_confidence"
 
 
-def _passage(hit: Hit, document: Document) -> Passage:
+def passage_of(hit: Hit, document: Document) -> Passage:
+    """The passage as it stands in its document."""
     chunk = hit.chunk
     return Passage(
         document_id=chunk.document_id,

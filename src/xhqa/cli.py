@@ -1,4 +1,4 @@
-"""The console script ``xhqa``: index, ask, serve, eval, train-reader, bench, doctor."""
+"""The console script ``xhqa``: index, ask, serve, mcp, eval, train-reader, bench, doctor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xhqa import __version__
 from xhqa.errors import InputError, XhqaError
@@ -72,6 +72,14 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=_port, default=8000)
     serve.set_defaults(run=_serve)
+
+    mcp = commands.add_parser(
+        "mcp", parents=[indexed], help="the documents as tools for assistants (MCP)"
+    )
+    mcp.add_argument("--http", action="store_true", help="streamable HTTP instead of stdio")
+    mcp.add_argument("--host", default="127.0.0.1")
+    mcp.add_argument("--port", type=_port, default=8001)
+    mcp.set_defaults(run=_mcp)
 
     evaluate = commands.add_parser("eval", parents=[indexed], help="measure answer accuracy")
     source = evaluate.add_mutually_exclusive_group()
@@ -267,6 +275,39 @@ def _serve(arguments: argparse.Namespace) -> int:
     if not settings.api_keys.get_secret_value():
         _notify("open to everybody on this machine and to nobody else: no XHQA_API_KEYS are set")
     DrainingServer(config, app.state.workers, settings.deadline_seconds).run(sockets=[opened])
+    return 0
+
+
+def _mcp(arguments: argparse.Namespace) -> int:
+    from xhqa.api.asking import Asking
+    from xhqa.api.door import Door
+    from xhqa.api.keys import parse_keys
+    from xhqa.api.logs import set_up_logging
+    from xhqa.api.mcp import build_server
+    from xhqa.api.metrics import Metrics
+    from xhqa.api.workers import Workers
+    from xhqa.pipeline import Pipeline
+
+    settings = _settings(arguments)
+    keys = parse_keys(settings.api_keys.get_secret_value())
+    if arguments.http:
+        _refuse_open_door(arguments.host, settings)
+    workers = Workers(settings.workers, settings.queue, settings.deadline_seconds)
+    with _uncollected():
+        pipeline = Pipeline.open(settings=settings)
+    library: Any = Asking(pipeline, workers, Metrics(workers), settings.log_questions)
+    server = build_server(library, __version__)
+    set_up_logging(settings.log)
+    if not arguments.http:
+        server.run()
+        return 0
+    import uvicorn
+
+    app = Door(
+        server.streamable_http_app(host=arguments.host), keys=keys, per_minute=settings.rate_limit
+    )
+    _notify(f"xhqa's tools are at http://{arguments.host}:{arguments.port}/mcp")
+    uvicorn.run(app, host=arguments.host, port=arguments.port, log_config=None, access_log=False)
     return 0
 
 

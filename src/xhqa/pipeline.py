@@ -16,7 +16,7 @@ from pathlib import Path
 
 from xhqa import bundle
 from xhqa import index as indexes
-from xhqa.answer import calibration_of, compose
+from xhqa.answer import calibration_of, compose, passage_of
 from xhqa.config import Settings, load_settings
 from xhqa.converse import readings
 from xhqa.dictionary import Alternatives, Dictionary, Translator, open_dictionary
@@ -40,6 +40,7 @@ from xhqa.types import (
     DocumentInfo,
     Hit,
     OutlineEntry,
+    Passage,
     Span,
     Turn,
 )
@@ -183,6 +184,15 @@ class Pipeline:
         question = _checked(question)
         reading = next(iter(readings(question, history)), question)
         return tuple(self._retrieve(state, fold(reading), top_k, among))
+
+    def passages(
+        self, question: str, top_k: int = 5, document_ids: Sequence[str] | None = None
+    ) -> tuple[Passage, ...]:
+        """What ``search`` finds, as it stands in the documents."""
+        state, among = self._scope(document_ids)
+        hits = self._retrieve(state, fold(_checked(question)), top_k, among)
+        document = cache(state.index.document)
+        return tuple(passage_of(hit, document(hit.chunk.document_id)) for hit in hits)
 
     def candidates(self, question: str, top_k: int = 5) -> tuple[list[Hit], list[Span]]:
         """What retrieval and reading find, before anything is decided: for calibration."""

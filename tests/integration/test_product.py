@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
@@ -256,3 +257,17 @@ def test_the_span_reader_gives_the_exact_words(index_dir: Path) -> None:
     run = xhqa("ask", QUESTION, index_dir=index_dir, XHQA_READER="/nowhere/reader.safetensors")
     assert run.returncode == 1
     assert "XHQA_READER" in run.stderr
+
+
+def test_the_tools_of_the_model_context_protocol_over_stdio(index_dir: Path) -> None:
+    from mcp import Client, StdioServerParameters
+
+    async def asked() -> Any:
+        server = StdioServerParameters(
+            command=sys.executable,
+            args=["-m", "xhqa.cli", "mcp", "--index-dir", str(index_dir)],
+        )
+        async with Client(server) as client:
+            return await client.call_tool("ask", {"question": "徐汇有多少家大模型企业？"})
+
+    assert asyncio.run(asked()).structured_content["answer"] == "755家"
