@@ -1,8 +1,9 @@
-"""More questions than a server can answer: ``python tests/load.py http://127.0.0.1:8000 --pid PID``.
+"""A server under load: ``python tests/load.py overload http://127.0.0.1:8000 --pid PID``.
 
-First one at a time, which gives the unloaded times and the capacity; then ``--times`` the capacity
-for ``--seconds``, at random moments whether or not earlier ones are answered; then one at a time
-again. Prints the figures as JSON.
+``overload``: first one question at a time, which gives the unloaded times and the capacity; then
+``--times`` (4) the capacity for ``--seconds``, at random moments whether or not earlier ones are
+answered; then one at a time again. ``soak``: ``--times`` (say 0.7) the capacity for ``--seconds``
+while a document is added and removed all the time. Prints the figures as JSON.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import random
 import re
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
+from statistics import linear_regression
 from typing import Any
 
 import httpx2
@@ -67,14 +70,54 @@ async def overload(
     return await asyncio.gather(*tasks)
 
 
-def rss_mb(pid: int | None) -> float | None:
-    if pid is None:
-        return None
+async def soak(address: str, times: float, seconds: float, count: int, pid: int) -> Any:
+    async with httpx2.AsyncClient(base_url=address, timeout=120) as client:
+        await one_at_a_time(client, len(QUESTIONS))
+        before = await one_at_a_time(client, count)
+        pause = sum(before) / len(before) / times
+        rng = random.Random(1)
+        began = time.perf_counter()
+        statuses: Counter[int] = Counter()
+        memory: list[tuple[float, float]] = []
+        changes = 0
+
+        async def change() -> None:
+            nonlocal changes
+            while True:
+                text = f"第{changes}号公告。图书馆周一闭馆。" * 20
+                files = {"file": ("公告.txt", text.encode())}
+                added = await client.post("/documents", files=files)
+                gone = await client.delete("/documents/公告")
+                assert (added.status_code, gone.status_code) == (201, 204), (added, gone)
+                changes += 1
+                await asyncio.sleep(10)
+
+        changing = asyncio.create_task(change())
+        while (now := time.perf_counter() - began) < seconds and not changing.done():
+            memory.append((now, rss_mb(pid) or 0.0))
+            status, spent, _ = await ask(client, rng.choice(QUESTIONS))
+            statuses[status] += 1
+            await asyncio.sleep(max(0.0, pause - spent))
+        changing.cancel()
+        with suppress(asyncio.CancelledError):
+            await changing
+    settled = [(at, mb) for at, mb in memory if at > seconds / 6]
+    slope = linear_regression(*zip(*settled, strict=True)).slope
+    return {
+        "questions_per_s": round(1 / pause, 2),
+        "statuses": dict(statuses),
+        "documents_added_and_removed": changes,
+        "rss_mb": [round(settled[0][1]), round(settled[-1][1])],
+        "rss_slope_mb_per_hour": round(slope * 3600, 2),
+    }
+
+
+def rss_mb(pid: int) -> float | None:
     found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     return int(found[1]) / 1000 if found else None
 
 
-async def trial(address: str, times: float, seconds: float, count: int, pid: int | None) -> Any:
+async def trial(address: str, times: float, seconds: float, count: int, pid: int) -> Any:
     limits = httpx2.Limits(max_connections=None)
     async with (
         httpx2.AsyncClient(base_url=address, timeout=120, limits=limits) as client,
@@ -109,13 +152,15 @@ async def trial(address: str, times: float, seconds: float, count: int, pid: int
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("trial", choices=("overload", "soak"))
     parser.add_argument("address")
     parser.add_argument("--times", type=float, default=4.0)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--count", type=int, default=40)
-    parser.add_argument("--pid", type=int)
+    parser.add_argument("--pid", type=int, required=True)
     a = parser.parse_args()
-    print(json.dumps(asyncio.run(trial(a.address, a.times, a.seconds, a.count, a.pid)), indent=1))
+    run = soak if a.trial == "soak" else trial
+    print(json.dumps(asyncio.run(run(a.address, a.times, a.seconds, a.count, a.pid)), indent=1))
 
 
 if __name__ == "__main__":
