@@ -219,6 +219,7 @@ def _passage(hit: Hit, document: Document) -> Passage:
         end_char_index=chunk.end,
         text=document.text[chunk.start : chunk.end],
         score=hit.score,
+        found_by=hit.found_by,
     )
 
 
