@@ -63,7 +63,7 @@ class FakeService:
         document = self.store.get("五年-xuhui")
         if document is None:
             return Answer(question, question, None, 0.0, refusal_reason="empty_index")
-        passage = Passage(document.id, ("一", "二"), 0, len(TEXT), TEXT, 0.5)
+        passage = Passage(document.id, ("一", "二"), 0, len(TEXT), TEXT, 0.5, ("lexical",))
         if "?" not in question and "？" not in question:
             return Answer(
                 question,
@@ -199,6 +199,7 @@ def test_ask_answers_in_the_shape_of_the_contract(client: TestClient) -> None:
                 "end_char_index": len(TEXT),
                 "text": TEXT,
                 "score": 0.5,
+                "found_by": ["lexical"],
             }
         ],
         "offset_unit": "unicode_codepoint",

@@ -114,7 +114,7 @@ def test_a_flipped_byte_in_any_file_is_found_and_named(
 ) -> None:
     names = sorted(p.relative_to(built) for p in built.rglob("*") if p.is_file())
     names = [name for name in names if name.name != ".lock"]
-    assert {"CURRENT", "manifest.json", "documents.sqlite", "vectors.faiss"} <= {
+    assert {"CURRENT", "manifest.json", "documents.sqlite", "vectors.npy"} <= {
         name.name for name in names
     }
     for name in names:
@@ -135,8 +135,8 @@ def test_a_flipped_byte_in_any_file_is_found_and_named(
 
 
 def test_a_missing_file_is_named(built: Path, encoder: HashEncoder) -> None:
-    next(built.glob("generations/*/vectors.faiss")).unlink()
-    with pytest.raises(IndexDamagedError, match=r"vectors\.faiss"):
+    next(built.glob("generations/*/vectors.npy")).unlink()
+    with pytest.raises(IndexDamagedError, match=r"vectors\.npy"):
         open_index(built, encoder)
 
 
@@ -180,7 +180,7 @@ def test_an_interrupted_build_with_another_encoder_leaves_the_index(
 
 
 def test_a_change_of_a_damaged_index_loses_nothing(built: Path, encoder: HashEncoder) -> None:
-    vectors = next(built.glob("generations/*/vectors.faiss"))
+    vectors = next(built.glob("generations/*/vectors.npy"))
     vectors.write_bytes(b"damaged" + vectors.read_bytes())
     index = build(built, lambda held: held[1:], encoder)
     assert [info.id for info in index.documents()] == ["乙"]

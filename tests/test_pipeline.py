@@ -104,7 +104,9 @@ def test_documents_come_and_go(make_pipeline: MakePipeline) -> None:
     pipeline = make_pipeline(TOWNS)
     info = pipeline.add("丙.md", "# 丙城\n丙城有一座钟楼。".encode())
     assert (info.id, info.title, info.media_type, info.chunks) == ("丙", "丙城", "text/markdown", 1)
-    assert pipeline.ask("丙城有一座什么楼？").text == "丙城有一座钟楼。"
+    answer = pipeline.ask("丙城有一座什么楼？")
+    assert answer.text == "丙城有一座钟楼。"
+    assert answer.passages[0].found_by == ("dense", "lexical")
     replaced = pipeline.add("丙.md", "# 丙城\n丙城有两座塔。".encode())
     assert replaced.sha256 != info.sha256
     assert pipeline.ask("丙城有两座什么？").text == "丙城有两座塔。"

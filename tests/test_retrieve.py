@@ -37,6 +37,21 @@ def test_the_score_is_similarity_plus_share(index: Index, encoder: HashEncoder) 
         assert hit.score == pytest.approx(hit.dense + LEXICAL_WEIGHT * hit.lexical, abs=1e-5)
 
 
+def test_a_hit_says_which_side_found_it(
+    index: Index, encoder: HashEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xhqa.retrieve._CANDIDATES", 1)
+    vector = index.store.vectors([1])[0]
+    hits = retrieve(index, "甲镇", vector, 1)
+    assert [(h.chunk.document_id, h.found_by) for h in hits] == [("d1", ("dense",))]
+    vector = index.store.vectors([0])[0]
+    (hit,) = retrieve(index, "甲镇", vector, 1)
+    assert (hit.chunk.document_id, hit.found_by) == ("d0", ("dense", "lexical"))
+    low = -index.store.vectors([2])[0] + index.store.vectors([1])[0]
+    (hit,) = retrieve(index, "Thames London", 0.01 * low, 1)
+    assert (hit.chunk.document_id, hit.found_by) == ("d2", ("lexical",))
+
+
 def test_a_question_of_unknown_words_keeps_its_dense_ranking(
     index: Index, encoder: HashEncoder
 ) -> None:

@@ -220,6 +220,7 @@ def passage_of(hit: Hit, document: Document) -> Passage:
         end_char_index=chunk.end,
         text=document.text[chunk.start : chunk.end],
         score=hit.score,
+        found_by=hit.found_by,
     )
 
 

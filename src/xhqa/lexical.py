@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import array
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +50,24 @@ class LexicalIndex:
         self._frequencies = np.diff(engine.scores["indptr"])
 
     @classmethod
-    def build(cls, tokens: Sequence[Sequence[str]]) -> LexicalIndex:
-        """Index token lists; a corpus without any token is given one that nothing matches."""
+    def build(cls, tokens: Iterable[Sequence[str]]) -> LexicalIndex:
+        """Index token lists, one a passage, read once; a corpus without any token is given one
+        that nothing matches. Takes 4 bytes of memory for each token and some 40 for each
+        different one of a passage."""
         import bm25s
 
+        numbers: dict[str, int] = {}
+        corpus = _Rows()
+        for row in tokens:
+            corpus.append([numbers.setdefault(token, len(numbers)) for token in row])
+        if not numbers:
+            numbers["\0"] = 0
+            corpus = _Rows([0] for _ in range(max(1, len(corpus))))
         engine = bm25s.BM25(method="lucene", k1=1.2, b=0.75)
-        corpus = [list(row) for row in tokens]
-        if not any(corpus):
-            corpus = [["\0"] for _ in corpus] or [["\0"]]
-        engine.index(corpus, show_progress=False)
+        engine.vocab_dict = numbers
+        engine.scores = engine.build_index_from_ids(
+            list(numbers.values()), corpus, show_progress=False
+        )
         return cls(engine)
 
     def save(self, folder: Path) -> None:
@@ -68,7 +78,7 @@ class LexicalIndex:
     def load(cls, folder: Path) -> LexicalIndex:
         import bm25s
 
-        return cls(bm25s.BM25.load(folder, show_progress=False))
+        return cls(bm25s.BM25.load(folder, mmap=True, show_progress=False))
 
     def idf(self, token: str) -> float:
         """Inverse document frequency as in Lucene: ln(1 + (N - df + 0.5) / (df + 0.5))."""
@@ -85,11 +95,13 @@ class LexicalIndex:
         another language gets shares near 0 instead of a ranking by its few chance matches.
         """
         most = sum(self.idf(token) for token in tokens)
-        known = [token for token in tokens if token in self._vocabulary]
-        if not known or most <= 0:
-            return np.zeros(self._count, np.float32)
-        scores: npt.NDArray[np.float32] = self._engine.get_scores(known)
-        return (scores / most).astype(np.float32)
+        scores = np.zeros(self._count, np.float32)
+        if most > 0:
+            for token in tokens:
+                there, weights = self._passages(token)
+                scores[there] += weights
+            scores *= np.float32(1 / most)
+        return scores
 
     def alternative_shares(self, words: Sequence[Mapping[str, float]]) -> npt.NDArray[np.float32]:
         """For every passage the idf-weighted share float32[n] of ``words`` that it holds.
@@ -99,17 +111,19 @@ class LexicalIndex:
         """
         total, shares = 0.0, np.zeros(self._count, np.float32)
         for alternatives in words:
-            held = self._held(alternatives)
-            weight = self._rarity(held)
+            there, trust = self._held(alternatives)
+            weight = self._idf(len(there))
             total += weight
-            shares += weight * held
-        return shares / np.float32(total) if total else shares
+            shares[there] += np.float32(weight) * trust
+        if total:
+            shares *= np.float32(1 / total)
+        return shares
 
     def overlap(
         self, words: Sequence[Mapping[str, float]], texts: Sequence[str]
     ) -> npt.NDArray[np.float32]:
         """The same share of ``words`` in each of ``texts``, weighted as in the passages."""
-        weights = np.array([self._rarity(self._held(w)) for w in words], np.float32)
+        weights = np.array([self._idf(len(self._held(w)[0])) for w in words], np.float32)
         if not words or weights.sum() <= 0:
             return np.zeros(len(texts), np.float32)
         held = np.array(
@@ -122,16 +136,54 @@ class LexicalIndex:
         shares: npt.NDArray[np.float32] = held.reshape(len(texts), -1) @ weights / weights.sum()
         return shares
 
-    def _rarity(self, held: npt.NDArray[np.float32]) -> float:
-        return self._idf(int(np.count_nonzero(held)))
+    def _held(self, alternatives: Mapping[str, float]) -> _Weighted:
+        """The passages with any alternative, ascending, and the trust in the best one there."""
+        found = [
+            (there, np.full(len(there), trust, np.float32))
+            for token, trust in alternatives.items()
+            for there, _ in [self._passages(token)]
+        ]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            return _NOWHERE
+        there, places = np.unique(np.concatenate([t for t, _ in found]), return_inverse=True)
+        best = np.zeros(len(there), np.float32)
+        np.maximum.at(best, places, np.concatenate([trust for _, trust in found]))
+        return there, best
 
-    def _held(self, alternatives: Mapping[str, float]) -> npt.NDArray[np.float32]:
-        """For every passage the trust in the best alternative that it holds; 0 without one."""
-        held = np.zeros(self._count, np.float32)
-        bounds, passages = self._engine.scores["indptr"], self._engine.scores["indices"]
-        for token, trust in alternatives.items():
-            number = self._vocabulary.get(token)
-            if number is not None:
-                there = passages[bounds[number] : bounds[number + 1]]
-                held[there] = np.maximum(held[there], np.float32(trust))
-        return held
+    def _passages(self, token: str) -> _Weighted:
+        """The passages that hold a token, ascending, and its BM25 score in each."""
+        number = self._vocabulary.get(token)
+        if number is None:
+            return _NOWHERE
+        scores = self._engine.scores
+        postings = slice(scores["indptr"][number], scores["indptr"][number + 1])
+        return np.asarray(scores["indices"][postings]), np.asarray(scores["data"][postings])
+
+
+_Weighted = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
+_NOWHERE: _Weighted = np.empty(0, np.int32), np.empty(0, np.float32)
+
+
+class _Rows:
+    """Rows of numbers in one array: a fraction of what lists of lists take."""
+
+    def __init__(self, rows: Iterable[Sequence[int]] = ()) -> None:
+        self._flat = array.array("i")
+        self._ends = array.array("q")
+        for row in rows:
+            self.append(row)
+
+    def append(self, row: Sequence[int]) -> None:
+        self._flat.extend(row)
+        self._ends.append(len(self._flat))
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        start = 0
+        for end in self._ends:
+            yield self._flat[start:end].tolist()
+            start = end

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from xhqa.index import Index
 from xhqa.lexical import query_tokens
 from xhqa.script import question_script
-from xhqa.types import Hit
+from xhqa.store import highest
+from xhqa.types import Hit, Side
 
 # What a passage that holds all of the question's words gains, in units of cosine. Chosen on the
 # validation halves of CMRC 2018 and XQuAD (docs/quality.md).
@@ -51,20 +52,33 @@ def retrieve(
     count = max(k, _CANDIDATES)
     near, _ = index.store.search(vector, count, among)
     direct = index.lexical.shares(query_tokens(question))
-    by_meaning = index.lexical.alternative_shares(translated)
-    lexical = LEXICAL_WEIGHT * direct + TRANSLATED_WEIGHT * by_meaning
-    pool = np.arange(len(index)) if among is None else np.asarray(among, np.int64)
-    matching = pool[np.argsort(-lexical[pool], kind="stable")[:count]]
-    candidates = np.union1d(near, matching[lexical[matching] > 0])
-    products = index.store.vectors([int(n) for n in candidates]) @ vector
+    by_meaning = index.lexical.alternative_shares(translated) if translated else None
+    lexical = direct * np.float32(LEXICAL_WEIGHT)
+    if by_meaning is not None:
+        lexical += by_meaning * np.float32(TRANSLATED_WEIGHT)
+    if among is None:
+        holding = np.flatnonzero(lexical)
+    else:
+        pool = np.asarray(among, np.int64)
+        holding = pool[lexical[pool] > 0]
+    matching = holding[highest(lexical[holding], count)]
+    candidates = np.union1d(near, matching)
+    products = index.store.vectors(candidates) @ vector
     scores = products + lexical[candidates]
-    best = np.argsort(-scores, kind="stable")[:k]
+    shares = direct[candidates]
+    if by_meaning is not None:
+        shares = np.maximum(shares, by_meaning[candidates])
+    sides: tuple[tuple[Side, npt.NDArray[np.bool_]], ...] = (
+        ("dense", np.isin(candidates, near)),
+        ("lexical", np.isin(candidates, matching)),
+    )
     return [
         Hit(
             chunk=index.chunk(int(candidates[n])),
             score=float(scores[n]),
             dense=float(products[n]),
-            lexical=float(max(direct[candidates[n]], by_meaning[candidates[n]])),
+            lexical=float(shares[n]),
+            found_by=tuple(side for side, found in sides if found[n]),
         )
-        for n in best
+        for n in highest(scores, k)
     ]

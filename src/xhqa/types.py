@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 RefusalReason = Literal["no_evidence", "low_confidence", "empty_index"]
+Side = Literal["dense", "lexical"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +105,13 @@ class Chunk:
 class Hit:
     """A retrieved chunk. Higher scores are better; scores of one retriever compare across
     questions. ``dense`` is the similarity of the vectors, ``lexical`` the share of the question's
-    words that were found."""
+    words that were found, ``found_by`` says on which sides it was among the best."""
 
     chunk: Chunk
     score: float
     dense: float
     lexical: float
+    found_by: tuple[Side, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,8 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A stretch of a document as shown to the user: ``text == document.text[start:end]``."""
+    """A stretch of a document as shown to the user: ``text == document.text[start:end]``.
+    ``found_by``: on which sides of the search it was among the best."""
 
     document_id: str
     section_path: tuple[str, ...]
@@ -146,6 +149,7 @@ class Passage:
     end_char_index: int
     text: str
     score: float
+    found_by: tuple[Side, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,9 @@ class Passage(_Response):
     end_char_index: int
     text: Text
     score: float
+    found_by: list[types.Side] = Field(
+        description="Where it was among the best: by meaning (`dense`), by words (`lexical`)."
+    )
 
 
 class Citation(_Response):

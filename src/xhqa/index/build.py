@@ -33,7 +33,7 @@ from xhqa.index.generation import (
 from xhqa.lexical import LexicalIndex, tokenize
 from xhqa.load import repair
 from xhqa.split import split
-from xhqa.store import FaissStore, Vectors
+from xhqa.store import Vectors, create, finish, kind
 from xhqa.types import Chunk, Document
 
 MAX_CHUNK_TOKENS = 256
@@ -208,10 +208,10 @@ def _write_generation(
     progress("embed", len(missing), len(missing))
 
     progress("write", 0, 3)
-    store = FaissStore(encoder.dimension)
-    if chunks:
-        store.add(np.stack([vectors[n] for n in range(len(chunks))]))
-    store.save(work / "vectors.faiss")
+    stored = create(work, len(chunks), encoder.dimension)
+    for number in range(len(chunks)):
+        stored[number] = vectors[number]
+    finish(work, stored)
     progress("write", 1, 3)
     LexicalIndex.build(tokens).save(work / "lexical")
     progress("write", 2, 3)
@@ -231,6 +231,7 @@ def _write_generation(
         },
         "documents": len(entries),
         "chunks": len(chunks),
+        "vectors": kind(work),
         "files": {p.relative_to(work).as_posix(): sha256_of(p) for p in files},
     }
     (work / "manifest.json").write_text(json.dumps(manifest, indent=2), "utf-8")

@@ -21,11 +21,11 @@ from xhqa.background import QUESTIONS
 from xhqa.encode import Encoder
 from xhqa.errors import IndexDamagedError, NotFoundError
 from xhqa.lexical import LexicalIndex
-from xhqa.store import FaissStore, Vectors, VectorStore
+from xhqa.store import Vectors, VectorStore, open_store
 from xhqa.types import Chunk, Document, DocumentInfo, Heading, View
 
 # Raised whenever what is written, or how text is repaired, split or tokenized, changes.
-FORMAT = 4
+FORMAT = 5
 
 _REBUILD = "run `xhqa index` to rebuild it"
 
@@ -227,7 +227,7 @@ def _open(folder: Path, manifest: dict[str, Any], encoder: Encoder) -> Index:
             f"({built_with['fingerprint']}), but {encoder.name} ({encoder.fingerprint}) is in "
             f"use: {_REBUILD}, or set XHQA_ENCODER"
         )
-    store = FaissStore.load(folder / "vectors.faiss", built_with["dimension"])
+    store = open_store(folder, manifest["vectors"], built_with["dimension"])
     lexical = LexicalIndex.load(folder / "lexical")
     means = np.load(folder / "question_means.npy", allow_pickle=False)
     database = connect(folder)
