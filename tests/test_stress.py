@@ -11,4 +11,4 @@ def test_killed_at_a_random_moment(tmp_path: Path) -> None:
 
 def test_flipped_bits_are_found_and_named(tmp_path: Path) -> None:
     detected = stress.flips(tmp_path, 40)
-    assert {"CURRENT", "manifest.json", "vectors.faiss", "documents.sqlite"} <= detected.keys()
+    assert {"CURRENT", "manifest.json", "vectors.npy", "documents.sqlite"} <= detected.keys()

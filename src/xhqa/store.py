@@ -46,7 +46,7 @@ class VectorStore(Protocol):
 
 
 class ExactStore:
-    """Compares the query with every vector."""
+    """Compares the query with every vector (FAISS, brute force)."""
 
     def __init__(self, vectors: Vectors) -> None:
         """``vectors``: float32[n, d], as a rule mapped from a file."""
@@ -56,15 +56,23 @@ class ExactStore:
         return len(self._vectors)
 
     def search(self, query: Vectors, k: int, among: Sequence[int] | None = None) -> Found:
+        import faiss
+
         places = None if among is None else np.asarray(among, np.int64)
         count = len(self) if places is None else len(places)
-        scores = np.empty(count, np.float32)
-        for at in range(0, count, _BLOCK):
-            block = slice(at, at + _BLOCK)
+        scores, found = [np.empty(0, np.float32)], [np.empty(0, np.int64)]
+        for at in range(0, count if k > 0 else 0, _BLOCK):
+            block = slice(at, min(at + _BLOCK, count))
             rows = self._vectors[block if places is None else places[block]]
-            np.dot(rows, query, out=scores[block])
-        best = highest(scores, k)
-        return best if places is None else places[best], scores[best]
+            values, numbers = faiss.knn(
+                query.reshape(1, -1), rows, min(k, len(rows)), faiss.METRIC_INNER_PRODUCT
+            )
+            scores.append(values[0])
+            found.append(numbers[0].astype(np.int64) + at)
+        similarities, numbers = np.concatenate(scores), np.concatenate(found)
+        best = highest(similarities, k)
+        positions = numbers[best] if places is None else places[numbers[best]]
+        return positions, similarities[best]
 
     def vectors(self, positions: Sequence[int] | npt.NDArray[np.int64]) -> Vectors:
         rows: Vectors = self._vectors[np.asarray(positions, np.int64)]
