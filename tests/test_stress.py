@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import stress
 
 
+@pytest.mark.integration
 def test_killed_at_a_random_moment(tmp_path: Path) -> None:
     stress.kills(tmp_path, 3)
 
