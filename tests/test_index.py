@@ -179,6 +179,61 @@ def test_an_interrupted_build_with_another_encoder_leaves_the_index(
     assert [info.id for info in open_index(built, encoder).documents()] == ["甲", "乙"]
 
 
+class Stopping(HashEncoder):
+    """Goes on for one batch and is then interrupted."""
+
+    def encode_parts(self, texts, parts):  # type: ignore[no-untyped-def]
+        if self.embedded:
+            raise KeyboardInterrupt
+        return super().encode_parts(texts, parts)
+
+
+def test_what_an_interrupted_build_had_embedded_is_not_embedded_again(
+    built: Path, tmp_path: Path, encoder: HashEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    building = sys.modules["xhqa.index.build"]  # The package has the function by this name.
+    monkeypatch.setattr(building, "_BATCH", 2)
+    monkeypatch.setattr(building, "_WINDOW", 4)
+    texts = [f"第{n}个村有{n}座桥。第{n}个村的学校很大。" for n in range(7)]
+    wanted = [Entry(load(text.encode(), f"{n}.txt")) for n, text in enumerate(texts)]
+    stopping = Stopping()
+    with pytest.raises(KeyboardInterrupt):
+        build(built, lambda _: wanted, stopping)
+    assert [info.id for info in open_index(built, encoder).documents()] == ["甲", "乙"]
+    encoder.embedded.clear()
+    resumed = build(built, lambda _: wanted, encoder)
+    assert len(encoder.embedded) == 5
+    assert not set(encoder.embedded) & set(stopping.embedded)
+    whole = build(tmp_path / "whole", lambda _: wanted, HashEncoder())
+    assert np.array_equal(resumed.store.vectors(range(7)), whole.store.vectors(range(7)))
+    for n in range(7):
+        one, other = resumed.chunk(n), whole.chunk(n)
+        assert one.text == other.text == texts[n]
+        assert np.array_equal(resumed.sentence_vectors(one), whole.sentence_vectors(other))
+    assert {p.name for p in built.iterdir()} <= {".lock", "CURRENT", "generations"}
+
+
+def test_a_damaged_embedding_cache_costs_only_its_work(built: Path, encoder: HashEncoder) -> None:
+    (built / "embeddings.sqlite").write_bytes(b"damaged" * 1000)
+    (changed,) = entries("乙")
+    index = build(built, lambda _: [changed], encoder)
+    assert [info.id for info in index.documents()] == ["乙"]
+
+
+def test_vectors_made_by_another_encoder_are_not_taken_from_the_cache(
+    built: Path, encoder: HashEncoder
+) -> None:
+    stopping = Stopping()
+    stopping.fingerprint = "x-2"
+    wanted = [Entry(load(f"第{n}个村有桥。".encode(), f"{n}.txt")) for n in range(40)]
+    with pytest.raises(KeyboardInterrupt):
+        build(built, lambda _: wanted, stopping)
+    assert len(stopping.embedded) == 32
+    encoder.embedded.clear()
+    build(built, lambda _: wanted, encoder)
+    assert len(encoder.embedded) == 40
+
+
 def test_a_change_of_a_damaged_index_loses_nothing(built: Path, encoder: HashEncoder) -> None:
     vectors = next(built.glob("generations/*/vectors.npy"))
     vectors.write_bytes(b"damaged" + vectors.read_bytes())

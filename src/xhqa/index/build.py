@@ -8,20 +8,24 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from xhqa.background import QUESTIONS
 from xhqa.encode import Encoder
 from xhqa.errors import BusyError, IndexDamagedError, InputError
+from xhqa.index.cache import EmbeddingCache
 from xhqa.index.generation import (
+    CHUNK,
     FORMAT,
     Entry,
     Index,
+    chunk_of,
     connect,
     current_generation,
     entries_of,
@@ -34,10 +38,12 @@ from xhqa.lexical import LexicalIndex, tokenize
 from xhqa.load import repair
 from xhqa.split import split
 from xhqa.store import Vectors, create, finish, kind
-from xhqa.types import Chunk, Document
+from xhqa.types import Chunk
 
 MAX_CHUNK_TOKENS = 256
 _BATCH = 32
+# Chunks that are read back and sorted by length together.
+_WINDOW = 4096
 
 _SCHEMA = """
 CREATE TABLE documents (
@@ -47,8 +53,8 @@ CREATE TABLE documents (
 CREATE TABLE chunks (
     position INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, document_id TEXT NOT NULL,
     section_path TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL,
-    origin BLOB NOT NULL, sentences TEXT NOT NULL, sentence_vectors BLOB NOT NULL,
-    tokens TEXT NOT NULL);
+    origin BLOB NOT NULL, sentences TEXT NOT NULL, tokens TEXT NOT NULL);
+CREATE TABLE sentence_vectors (position INTEGER PRIMARY KEY, vectors BLOB NOT NULL);
 CREATE INDEX chunks_document ON chunks (document_id);
 """
 
@@ -59,9 +65,9 @@ def _silent(stage: str, done: int, total: int) -> None:
     return None
 
 
-def embedding_text(document: Document, chunk: Chunk) -> str:
-    """What the encoder gets of a chunk: title and heading path, then the text."""
-    heading = " / ".join(dict.fromkeys(part for part in (document.title, *chunk.section_path)))
+def embedding_text(title: str, chunk: Chunk) -> str:
+    """What the encoder gets of a chunk: document title and heading path, then the text."""
+    heading = " / ".join(dict.fromkeys(part for part in (title, *chunk.section_path)))
     return f"{heading}\n{chunk.text}" if heading else chunk.text
 
 
@@ -82,10 +88,10 @@ def build(
     """Write a new generation and make it the current one.
 
     ``change`` gets the entries of the current index and returns those of the new one. Unchanged
-    documents keep their chunks and, under the same encoder, their vectors. ``progress`` is told
-    stage, number done and total. Raises BusyError where another process is building, and
-    IndexDamagedError where the current index's documents cannot be read, unless ``over_damage``
-    allows to start from none.
+    documents keep their chunks and, under the same encoder, their vectors; what an interrupted
+    build had embedded is not embedded again. ``progress`` is told stage, number done and total.
+    Raises BusyError where another process is building, and IndexDamagedError where the current
+    index's documents cannot be read, unless ``over_damage`` allows to start from none.
     """
     from filelock import FileLock, Timeout
 
@@ -105,7 +111,9 @@ def build(
         entries = change(held)
         _refuse_duplicates(entries)
         work = Path(tempfile.mkdtemp(prefix=".building-", dir=generations))
-        manifest_sha256 = _write_generation(work, entries, old, encoder, progress)
+        cache = EmbeddingCache(index_dir / "embeddings.sqlite", encoder)
+        with closing(cache):
+            manifest_sha256 = _write_generation(work, entries, old, encoder, cache, progress)
         name = f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{manifest_sha256[:8]}"
         progress("switch", 0, 2)
         os.replace(work, generations / name)
@@ -113,6 +121,7 @@ def build(
         progress("switch", 1, 2)
         before = _current_name(index_dir)
         _swap(index_dir, name, manifest_sha256)
+        cache.remove()
         # The one before stays until the next build: somebody may be opening it.
         for folder in generations.iterdir():
             if folder.name not in (name, before):
@@ -167,57 +176,35 @@ def _write_generation(
     entries: Sequence[Entry],
     old: Index | None,
     encoder: Encoder,
+    cache: EmbeddingCache,
     progress: Progress,
 ) -> str:
-    """Write all files of a generation into ``work``; return the sha256 of its manifest."""
-    chunks: list[Chunk] = []
-    tokens: list[list[str]] = []
-    texts: list[str] = []
-    vectors: dict[int, Vectors] = {}
-    sentences: dict[int, Vectors] = {}
-    # Room for the prompt and the heading path, which go with a chunk.
-    longest = min(MAX_CHUNK_TOKENS, max(encoder.max_tokens // 2, encoder.max_tokens - 64))
-    for number, entry in enumerate(entries):
-        progress("split", number, len(entries))
-        document = entry.document
-        kept, kept_tokens, positions = old.reusable(document) if old else ([], [], [])
-        if old and kept:
-            for offset, vector in enumerate(old.store.vectors(positions)):
-                vectors[len(chunks) + offset] = vector
-                sentences[len(chunks) + offset] = old.sentence_vectors(kept[offset])
-        else:
-            kept = split(document, repair(document), encoder.count_tokens, longest)
-            kept_tokens = [tokenize(embedding_text(document, chunk)) for chunk in kept]
-        chunks += kept
-        tokens += kept_tokens
-        texts += [embedding_text(document, chunk) for chunk in kept]
-    progress("split", len(entries), len(entries))
+    """Write all files of a generation into ``work``; return the sha256 of its manifest.
 
-    # Longest first: batches of one length, and the slowest (and most memory) at the start.
-    missing = sorted(
-        (n for n in range(len(chunks)) if n not in vectors), key=lambda n: -len(texts[n])
-    )
-    for at in range(0, len(missing), _BATCH):
-        progress("embed", at, len(missing))
-        batch = missing[at : at + _BATCH]
-        encoded, parts = encoder.encode_parts(
-            [texts[n] for n in batch], [_sentences_in(texts[n], chunks[n]) for n in batch]
-        )
-        vectors.update(zip(batch, encoded, strict=True))
-        sentences.update(zip(batch, parts, strict=True))
-    progress("embed", len(missing), len(missing))
-
-    progress("write", 0, 3)
-    stored = create(work, len(chunks), encoder.dimension)
-    for number in range(len(chunks)):
-        stored[number] = vectors[number]
-    finish(work, stored)
-    progress("write", 1, 3)
-    LexicalIndex.build(tokens).save(work / "lexical")
+    Chunks go to the database as they are split and are read back from there, so that memory does
+    not grow with them.
+    """
+    with closing(sqlite3.connect(work / "documents.sqlite")) as database:
+        # What is half written is thrown away, and what is done is synced with all other files.
+        database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _SCHEMA)
+        kept = _write_chunks(database, entries, old, encoder, progress)
+        ((count,),) = database.execute("SELECT count(*) FROM chunks")
+        vectors = create(work, count, encoder.dimension)
+        if old:
+            for at in range(0, len(kept), _WINDOW):
+                now, before = np.array(kept[at : at + _WINDOW], np.int64).T
+                vectors[now] = old.store.vectors(before)
+        missing = np.setdiff1d(np.arange(count), np.array([n for n, _ in kept], np.int64))
+        _embed(database, missing, vectors, encoder, cache, progress)
+        progress("write", 0, 3)
+        database.commit()
+        finish(work, vectors)
+        progress("write", 1, 3)
+        tokens = database.execute("SELECT tokens FROM chunks ORDER BY position")
+        LexicalIndex.build(json.loads(row) for (row,) in tokens).save(work / "lexical")
     progress("write", 2, 3)
     means = [encoder.encode_queries(questions).mean(axis=0) for questions in QUESTIONS.values()]
     np.save(work / "question_means.npy", np.stack(means), allow_pickle=False)
-    _write_database(work / "documents.sqlite", entries, chunks, sentences, tokens)
     progress("write", 3, 3)
 
     files = sorted(p for p in work.rglob("*") if p.is_file())
@@ -230,7 +217,7 @@ def _write_generation(
             "dimension": encoder.dimension,
         },
         "documents": len(entries),
-        "chunks": len(chunks),
+        "chunks": count,
         "vectors": kind(work),
         "files": {p.relative_to(work).as_posix(): sha256_of(p) for p in files},
     }
@@ -241,39 +228,37 @@ def _write_generation(
     return str(sha256_of(work / "manifest.json"))
 
 
-def _write_database(
-    path: Path,
+def _write_chunks(
+    database: sqlite3.Connection,
     entries: Sequence[Entry],
-    chunks: Sequence[Chunk],
-    sentences: Mapping[int, Vectors],
-    tokens: Sequence[Sequence[str]],
-) -> None:
-    database = sqlite3.connect(path)
-    try:
-        database.executescript(_SCHEMA)
+    old: Index | None,
+    encoder: Encoder,
+    progress: Progress,
+) -> list[tuple[int, int]]:
+    """Write the documents and their chunks; return the positions, now and in ``old``, of those
+    that are kept with their vectors."""
+    # Room for the prompt and the heading path, which go with a chunk.
+    longest = min(MAX_CHUNK_TOKENS, max(encoder.max_tokens // 2, encoder.max_tokens - 64))
+    kept: list[tuple[int, int]] = []
+    position = 0
+    for number, entry in enumerate(entries):
+        progress("split", number, len(entries))
+        document = entry.document
+        _write_document(database, number, entry)
+        chunks, tokens, before = old.reusable(document) if old else ([], [], [])
+        if old and chunks:
+            kept += zip(range(position, position + len(chunks)), before, strict=True)
+            for offset, chunk in enumerate(chunks):
+                stored = _half(old.sentence_vectors(chunk))
+                database.execute(_SENTENCES, (position + offset, stored))
+        else:
+            chunks = split(document, repair(document), encoder.count_tokens, longest)
+            tokens = [tokenize(embedding_text(document.title, chunk)) for chunk in chunks]
         database.executemany(
-            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
-                    number,
-                    e.document.id,
-                    e.document.title,
-                    e.document.source_name,
-                    e.document.sha256,
-                    e.document.media_type,
-                    int(e.uploaded),
-                    e.document.text,
-                    json.dumps([(h.start, h.end, h.level) for h in e.document.headings]),
-                    json.dumps(e.document.pages),
-                )
-                for number, e in enumerate(entries)
-            ),
-        )
-        database.executemany(
-            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (
-                    number,
+                    at,
                     chunk.id,
                     chunk.document_id,
                     json.dumps(chunk.section_path, ensure_ascii=False),
@@ -282,15 +267,85 @@ def _write_database(
                     chunk.text,
                     array.array("i", chunk.view.origin).tobytes(),
                     json.dumps(chunk.sentences),
-                    sentences[number].astype(np.float16).tobytes(),
                     json.dumps(row, ensure_ascii=False),
                 )
-                for number, (chunk, row) in enumerate(zip(chunks, tokens, strict=True))
+                for at, (chunk, row) in enumerate(zip(chunks, tokens, strict=True), position)
             ),
         )
-        database.commit()
-    finally:
-        database.close()
+        position += len(chunks)
+    progress("split", len(entries), len(entries))
+    return kept
+
+
+_SENTENCES = "INSERT INTO sentence_vectors VALUES (?, ?)"
+
+
+def _half(vectors: Vectors) -> bytes:
+    return vectors.astype(np.float16).tobytes()
+
+
+def _write_document(database: sqlite3.Connection, number: int, entry: Entry) -> None:
+    document = entry.document
+    database.execute(
+        "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            number,
+            document.id,
+            document.title,
+            document.source_name,
+            document.sha256,
+            document.media_type,
+            int(entry.uploaded),
+            document.text,
+            json.dumps([(h.start, h.end, h.level) for h in document.headings]),
+            json.dumps(document.pages),
+        ),
+    )
+
+
+def _embed(
+    database: sqlite3.Connection,
+    missing: npt.NDArray[np.int64],
+    vectors: Vectors,
+    encoder: Encoder,
+    cache: EmbeddingCache,
+    progress: Progress,
+) -> None:
+    """Fill in the vectors of the chunks at the positions ``missing``, ascending."""
+    done = 0
+    for at in range(0, len(missing), _WINDOW):
+        window = missing[at : at + _WINDOW]
+        wanted = set(window.tolist())
+        rows = database.execute(
+            f"SELECT c.position, d.title, {CHUNK} FROM chunks c JOIN documents d"
+            " ON d.id = c.document_id WHERE c.position BETWEEN ? AND ? ORDER BY c.position",
+            (int(window[0]), int(window[-1])),
+        )
+        unknown: list[tuple[int, str, list[tuple[int, int]]]] = []
+        for position, title, *row in rows:
+            if position not in wanted:
+                continue
+            chunk = chunk_of(tuple(row))
+            text = embedding_text(title, chunk)
+            parts = _sentences_in(text, chunk)
+            if known := cache.get(text, parts):
+                vectors[position], stored = known
+                database.execute(_SENTENCES, (position, stored))
+                done += 1
+            else:
+                unknown.append((position, text, parts))
+        # Longest first: batches of one length.
+        unknown.sort(key=lambda one: -len(one[1]))
+        for start in range(0, len(unknown), _BATCH):
+            progress("embed", done, len(missing))
+            positions, texts, ranges = zip(*unknown[start : start + _BATCH], strict=True)
+            encoded, sentences = encoder.encode_parts(texts, ranges)
+            halves = [_half(rows) for rows in sentences]
+            cache.put(texts, ranges, encoded, halves)
+            vectors[list(positions)] = encoded
+            database.executemany(_SENTENCES, zip(positions, halves, strict=True))
+            done += len(positions)
+    progress("embed", len(missing), len(missing))
 
 
 def _sync(path: Path) -> None:

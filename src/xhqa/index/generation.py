@@ -109,38 +109,38 @@ class Index:
 
     def chunk(self, position: int) -> Chunk:
         rows = self._rows(
-            "SELECT id, document_id, section_path, start, end, text, origin, sentences"
-            " FROM chunks WHERE position = ?",
+            f"SELECT {CHUNK} FROM chunks c WHERE position = ?",
             (position,),
         )
-        return _chunk_of(rows[0])
+        return chunk_of(rows[0])
 
     def chunks(self, document_id: str) -> list[Chunk]:
         """The chunks of a document, in order."""
         rows = self._rows(
-            "SELECT id, document_id, section_path, start, end, text, origin, sentences"
-            " FROM chunks WHERE document_id = ? ORDER BY position",
+            f"SELECT {CHUNK} FROM chunks c WHERE document_id = ? ORDER BY position",
             (document_id,),
         )
-        return [_chunk_of(row) for row in rows]
+        return [chunk_of(row) for row in rows]
 
     def sentence_vectors(self, chunk: Chunk) -> Vectors:
         """float32[n, d]: the vectors of the chunk's n sentences; their length is at most 1."""
-        ((stored,),) = self._rows("SELECT sentence_vectors FROM chunks WHERE id = ?", (chunk.id,))
+        ((stored,),) = self._rows(
+            "SELECT vectors FROM sentence_vectors JOIN chunks USING (position) WHERE id = ?",
+            (chunk.id,),
+        )
         vectors = np.frombuffer(stored, np.float16).astype(np.float32)
         return vectors.reshape(len(chunk.sentences), -1)
 
     def reusable(self, document: Document) -> tuple[list[Chunk], list[list[str]], list[int]]:
         """The chunks, tokens and positions of this very document; empty where it changed."""
         rows = self._rows(
-            "SELECT c.id, c.document_id, c.section_path, c.start, c.end, c.text, c.origin,"
-            " c.sentences, c.tokens, c.position FROM chunks c JOIN documents d"
+            f"SELECT {CHUNK}, c.tokens, c.position FROM chunks c JOIN documents d"
             " ON d.id = c.document_id WHERE d.id = ? AND d.sha256 = ? AND d.title = ?"
             " AND d.media_type = ? ORDER BY c.position",
             (document.id, document.sha256, document.title, document.media_type),
         )
         return (
-            [_chunk_of(row[:8]) for row in rows],
+            [chunk_of(row[:8]) for row in rows],
             [json.loads(row[8]) for row in rows],
             [row[9] for row in rows],
         )
@@ -150,7 +150,11 @@ class Index:
             return self._database.execute(query, values).fetchall()
 
 
-def _chunk_of(row: tuple[Any, ...]) -> Chunk:
+# The columns that ``chunk_of`` takes, of a table ``c``.
+CHUNK = "c.id, c.document_id, c.section_path, c.start, c.end, c.text, c.origin, c.sentences"
+
+
+def chunk_of(row: tuple[Any, ...]) -> Chunk:
     origin = array.array("i")
     origin.frombytes(row[6])
     return Chunk(
