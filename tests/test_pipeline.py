@@ -177,7 +177,7 @@ def test_files_that_differ_in_their_ending_do_not_replace_each_other(
 
 
 def test_a_full_disk_is_said_and_changes_nothing(
-    make_pipeline: MakePipeline, monkeypatch: pytest.MonkeyPatch
+    make_pipeline: MakePipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline = make_pipeline(TOWNS)
     before = pipeline.documents()
@@ -191,4 +191,5 @@ def test_a_full_disk_is_said_and_changes_nothing(
             pipeline.add("丙.txt", "丙城有一座钟楼。".encode())
     assert pipeline.documents() == before
     assert pipeline.progress is None
+    assert list((tmp_path / "index" / "generations").glob(".building-*")) == []
     assert pipeline.add("丙.txt", "丙城有一座钟楼。".encode()).id == "丙"

@@ -105,8 +105,7 @@ def build(
             f"another process is writing {index_dir}: try again when it is done"
         ) from error
     try:
-        for leftover in generations.glob(".building-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        _clear(generations)
         held, old = _held(index_dir, encoder, over_damage)
         entries = change(held)
         _refuse_duplicates(entries)
@@ -129,7 +128,14 @@ def build(
         progress("switch", 2, 2)
         return open_index(index_dir, encoder)
     finally:
+        # Where it failed for want of room, what it wrote must not go on taking it.
+        _clear(generations)
         lock.release()
+
+
+def _clear(generations: Path) -> None:
+    for leftover in generations.glob(".building-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _held(index_dir: Path, encoder: Encoder, over_damage: bool) -> tuple[list[Entry], Index | None]:
