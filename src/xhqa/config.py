@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     rate_limit: int = Field(0, ge=0, description="Questions a minute for each key; 0: no limit.")
     workers: int = Field(1, ge=1, description="Questions answered at once.")
     queue: int = Field(
-        2, ge=0, description="Questions that may wait; more are answered 429 with `Retry-After`."
+        32, ge=0, description="Questions that may wait; more are answered 429 with `Retry-After`."
     )
     deadline_seconds: float = Field(
         30.0,
