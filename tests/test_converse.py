@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from xhqa.converse import readings, standalone
+from xhqa.converse import leans, readings, standalone
 from xhqa.types import Turn
 
 COMPANIES = [Turn("徐汇有多少家大模型企业？", "755家")]
@@ -83,3 +83,20 @@ def test_odd_questions_do_not_fail(question: str) -> None:
     for history in (COMPANIES, [Turn("？", None)], [Turn("it?", "")], [Turn("它呢？", "它")] * 20):
         for reading in readings(question, history):
             assert reading.strip()
+
+
+def test_a_question_that_is_only_short_may_stand_alone() -> None:
+    history = [Turn("谁领衔期智研究院？", "姚期智")]
+    for question in ("模速空间用了多少天建成？", "店里周六几点关门？", "今天天气怎么样？"):
+        assert not leans(question, history)
+        assert standalone(question, history) == question
+    for question in ("占全市多少？", "那模速空间呢？", "他得过什么奖？"):
+        assert leans(question, history)
+    # What was not taken up is not handed on.
+    chain = [*history, Turn("店里周六几点关门？", None)]
+    assert "期智" not in standalone("那周日呢？", chain)
+
+
+def test_a_sentence_is_no_name() -> None:
+    history = [Turn("乙村种植什么？", "乙村种植水稻和小麦。")]
+    assert standalone("它的学校建于哪年？", history) == "乙村的学校建于哪年？"

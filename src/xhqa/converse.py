@@ -27,6 +27,7 @@ _MEASURE = re.compile(r"[\d一二三四五六七八九十百千万亿余多约�
 # A question that names nothing and has no more noun characters than this leans on the last one.
 _BARE_NOUN_CHARACTERS = 4
 _BARE_LENGTH = 14
+_FRAGMENT_LENGTH = 8
 
 _ENGLISH_ELLIPSIS = re.compile(
     r"(?:and|but|or|(?:and )?what about|(?:and )?how about)\b[\s,]*(?P<topic>.+?)[\s?]*$",
@@ -60,36 +61,58 @@ def readings(question: str, history: Sequence[Turn]) -> tuple[str, ...]:
     Empty where the question stands alone. It may be generous: whoever asks them also asks the
     question as it stands and keeps the best supported.
     """
-    if not history:
-        return ()
-    question = question.strip()
-    before = standalone(history[-1].question, history[:-1])
-    find = _chinese if has_han(question) else _english
-    found = dict.fromkeys(find(question, before[-_REACH:], history))
-    return tuple(reading for reading in found if reading != question)
+    return _readings(question, history)[0]
+
+
+def leans(question: str, history: Sequence[Turn]) -> bool:
+    """Whether the question's own words show that it leans on what was said (它, 那…呢, "And …?").
+
+    One that is only short may as well stand alone.
+    """
+    return _readings(question, history)[1]
 
 
 def standalone(question: str, history: Sequence[Turn]) -> str:
-    """The most likely reading; ``question`` itself where it stands alone."""
-    return next(iter(readings(question, history)), question.strip())
+    """The most likely reading; ``question`` itself where it does not show that it leans."""
+    found, leaning = _readings(question, history)
+    return found[0] if found and leaning else question.strip()
 
 
-def _chinese(question: str, before: str, history: Sequence[Turn]) -> list[str]:
+def _readings(question: str, history: Sequence[Turn]) -> tuple[tuple[str, ...], bool]:
+    if not history:
+        return (), False
+    question = question.strip()
+    before = standalone(history[-1].question, history[:-1])
+    find = _chinese if has_han(question) else _english
+    found, leaning = find(question, before[-_REACH:], history)
+    return tuple(reading for reading in dict.fromkeys(found) if reading != question), leaning
+
+
+def _chinese(question: str, before: str, history: Sequence[Turn]) -> tuple[list[str], bool]:
     folded = fold(question)
     ellipsis = _ELLIPSIS.match(folded)
     if ellipsis and not _ASKING.search(ellipsis["topic"]) and len(ellipsis["topic"]) > 1:
         topic = question[slice(*ellipsis.span("topic"))]
-        return [_swap_topic(before, topic), f"{_topic(before)}，{topic}"]
+        return [_swap_topic(before, topic), f"{_topic(before)}，{topic}"], True
     opening = _OPENING.match(folded)
     rest = question[opening.end() :] if opening else question
     for pattern in (_PERSON, _THING):
         if pronoun := pattern.search(fold(rest)):
             stand_in = _antecedent(history, before, pattern)
             replaced = rest[: pronoun.start()] + stand_in + rest[pronoun.end() :]
-            return [replaced, f"{_topic(before)}，{rest}"]
-    if opening or _POINTING.match(folded) or _is_bare(folded):
-        return [f"{_topic(before)}，{rest}", f"{_first_name(before)}，{rest}"]
-    return []
+            return [replaced, f"{_topic(before)}，{rest}"], True
+    bare = _is_bare(folded)
+    leaning = bool(opening or _POINTING.match(folded)) or (bare and _lacks_subject(folded))
+    if leaning or bare:
+        return [f"{_topic(before)}，{rest}", f"{_first_name(before)}，{rest}"], leaning
+    return [], False
+
+
+def _lacks_subject(question: str) -> bool:
+    """Whether it is a few words that begin with no noun: 占全市多少？"""
+    first, flag = next(iter(tagged(question)))
+    named = flag.startswith(_NOUN_FLAGS) and not _ASKING.fullmatch(first)
+    return len(question) <= _FRAGMENT_LENGTH and not named
 
 
 def _is_bare(question: str) -> bool:
@@ -120,6 +143,7 @@ def _antecedent(history: Sequence[Turn], before: str, pronoun: re.Pattern[str]) 
             wanted
             and turn.answer
             and len(turn.answer) <= 24
+            and not re.search("[。！？!?；;]", turn.answer)
             and not _MEASURE.fullmatch(turn.answer)
         ):
             return turn.answer
@@ -189,7 +213,7 @@ def _likeness(phrase: str, topic: str) -> float:
     return score
 
 
-def _english(question: str, before: str, history: Sequence[Turn]) -> list[str]:
+def _english(question: str, before: str, history: Sequence[Turn]) -> tuple[list[str], bool]:
     ellipsis = _ENGLISH_ELLIPSIS.match(question)
     rest = ellipsis["topic"] + "?" if ellipsis else question
     pronoun = None if _ENGLISH_DUMMY.search(rest) else _ENGLISH_PRONOUN.search(rest)
@@ -199,15 +223,16 @@ def _english(question: str, before: str, history: Sequence[Turn]) -> list[str]:
         if pronoun.group().lower() in ("its", "their", "his", "her"):
             stand_in += "'s"
         replaced = rest[: pronoun.start()] + stand_in + rest[pronoun.end() :]
-        return [replaced, f"{_topic(before)}: {rest}"]
+        return [replaced, f"{_topic(before)}: {rest}"], True
     if ellipsis and not _ENGLISH_ASKING.match(rest):
-        return [f"{rest.rstrip('?')}: {before}", f"{_topic(before)}: {rest}"]
+        return [f"{rest.rstrip('?')}: {before}", f"{_topic(before)}: {rest}"], True
     words = re.findall(r"\w+", question)
     named = any(word[0].isupper() or word[0].isdigit() for word in words[1:])
     bare = len(words) <= _BARE_ENGLISH_WORDS and not named
-    if ellipsis or bare or _ENGLISH_POINTING.match(question):
-        return [f"{_topic(before)}: {rest}"]
-    return []
+    leaning = bool(ellipsis or _ENGLISH_POINTING.match(question))
+    if leaning or bare:
+        return [f"{_topic(before)}: {rest}"], leaning
+    return [], False
 
 
 def _english_topic(before: str) -> str:

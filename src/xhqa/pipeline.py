@@ -18,7 +18,7 @@ from xhqa import bundle
 from xhqa import index as indexes
 from xhqa.answer import calibration_of, compose, passage_of
 from xhqa.config import Settings, load_settings
-from xhqa.converse import readings
+from xhqa.converse import leans, readings, standalone
 from xhqa.dictionary import Alternatives, Dictionary, Translator, open_dictionary
 from xhqa.digest import outline, summary
 from xhqa.encode import Encoder, Vectors, open_encoder
@@ -47,7 +47,8 @@ from xhqa.types import (
 
 MAX_QUESTION = 1000
 _VECTOR_CACHE = 1024
-# How many times as well supported a question must be as it stands than completed from history.
+# How many times as well supported a question that leans on history must be as it stands than
+# completed; one that is only short, completed than as it stands.
 _CLEARLY = 1.5
 
 
@@ -139,6 +140,7 @@ class Pipeline:
         spent = {"retrieve": 0.0, "read": 0.0}
         calibration = calibration_of(state.reader.name, question)
         document = cache(state.index.document)
+        as_it_stands = _CLEARLY if leans(question, history) else 1 / _CLEARLY
         best: tuple[float, str, list[Hit], list[Span]] | None = None
         for reading in (*readings(question, history), question):
             started = time.perf_counter()
@@ -149,8 +151,7 @@ class Pipeline:
             spent["retrieve"] += (retrieved - started) * 1000
             spent["read"] += (time.perf_counter() - retrieved) * 1000
             confidence = calibration.probability(asked, spans, document, self.common_words)
-            # A completed question is seldom meant as it stands.
-            hurdle = _CLEARLY if reading == question else 1.0
+            hurdle = as_it_stands if reading == question else 1.0
             if best is None or confidence > hurdle * best[0]:
                 best = confidence, reading, hits, spans
         assert best is not None
@@ -182,7 +183,7 @@ class Pipeline:
         """The best passages for the most likely reading, without reading them."""
         state, among = self._scope(document_ids)
         question = _checked(question)
-        reading = next(iter(readings(question, history)), question)
+        reading = standalone(question, history)
         return tuple(self._retrieve(state, fold(reading), top_k, among))
 
     def passages(
