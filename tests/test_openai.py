@@ -134,6 +134,8 @@ def test_history(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
         said("assistant", "甲镇有三十座桥。"),
         said("user", "有机场吗？"),
         said("assistant", "文档没有回答这个问题。"),
+        said("user", "y" * 1001),
+        said("assistant", "not the answer to the airport"),
         said("user", " 人口呢？ "),
         said("assistant", None),
     ]

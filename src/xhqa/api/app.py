@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 from urllib.parse import quote
@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from xhqa import types
 from xhqa.api import metrics as counters
-from xhqa.api.asking import Asking
+from xhqa.api.asking import Asked, Asking
 from xhqa.api.door import Door
 from xhqa.api.edge import Edge
 from xhqa.api.keys import parse_keys
@@ -55,7 +55,7 @@ _ENVELOPE_BYTES = 2**16
 _NAME_CHARACTERS = 200
 
 
-class Service(Protocol):
+class Service(Asked, Protocol):
     """What the API needs; ``xhqa.Pipeline`` has it. Methods are called from several threads."""
 
     @property
@@ -66,16 +66,6 @@ class Service(Protocol):
     @property
     def progress(self) -> tuple[str, int, int] | None:
         """Of a change to the index that is under way: stage, number done, total."""
-        ...
-
-    def ask(
-        self,
-        question: str,
-        history: Sequence[types.Turn] = (),
-        top_k: int = 5,
-        document_ids: Sequence[str] | None = None,
-    ) -> types.Answer:
-        """An answer or a refusal; NotFoundError where a document id is unknown."""
         ...
 
     def documents(self) -> tuple[types.DocumentInfo, ...]:

@@ -28,7 +28,7 @@ class Asked(Protocol):
         top_k: int = 5,
         document_ids: Sequence[str] | None = None,
     ) -> Answer:
-        """An answer or a refusal."""
+        """An answer or a refusal; NotFoundError where a document id is unknown."""
         ...
 
 

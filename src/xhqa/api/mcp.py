@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from pydantic import BaseModel, Field
 
 from xhqa import types
+from xhqa.api.asking import Asked
 from xhqa.api.models import AskResponse, Passage
 from xhqa.errors import ModelError, XhqaError
 
@@ -41,16 +43,8 @@ class Excerpt(BaseModel):
     text: str
 
 
-class Library(Protocol):
+class Library(Asked, Protocol):
     """What the tools need; ``xhqa.Pipeline`` has it."""
-
-    def ask(
-        self,
-        question: str,
-        history: Sequence[types.Turn] = (),
-        top_k: int = 5,
-        document_ids: Sequence[str] | None = None,
-    ) -> types.Answer: ...
 
     def passages(
         self, question: str, top_k: int = 5, document_ids: Sequence[str] | None = None
@@ -74,14 +68,20 @@ def build_server(library: Library, version: str) -> MCPServer[Any]:
     server = MCPServer("xhqa", instructions=_INSTRUCTIONS, version=version)
     reads = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 
+    @contextmanager
+    def told() -> Iterator[None]:
+        """Errors raised on purpose reach the assistant in their own words."""
+        try:
+            yield
+        except XhqaError as error:
+            raise ToolError(str(error)) from error
+
     @server.tool(annotations=reads)
     def ask(question: Question, document_ids: DocumentIds = None) -> AskResponse:
         """Answer a question in the documents' own words, with the place and the probability that
         it is right; `answerable` is false where they do not answer it."""
-        try:
+        with told():
             return AskResponse.of(library.ask(question, (), 5, document_ids))
-        except XhqaError as error:
-            raise ToolError(str(error)) from error
 
     @server.tool(annotations=reads)
     def search(
@@ -90,10 +90,8 @@ def build_server(library: Library, version: str) -> MCPServer[Any]:
         document_ids: DocumentIds = None,
     ) -> list[Passage]:
         """The passages nearest to a question in meaning and words, best first."""
-        try:
+        with told():
             found = library.passages(query, top_k, document_ids)
-        except XhqaError as error:
-            raise ToolError(str(error)) from error
         return [Passage.model_validate(passage) for passage in found]
 
     @server.tool(annotations=reads)
@@ -103,16 +101,15 @@ def build_server(library: Library, version: str) -> MCPServer[Any]:
         length: Annotated[int, Field(ge=1, le=100_000, description="Characters.")] = _LENGTH,
     ) -> Excerpt:
         """A stretch of a document's text, as it stands."""
-        try:
+        with told():
             document = library.document(document_id)
-        except XhqaError as error:
-            raise ToolError(str(error)) from error
+        start = min(start, len(document.text))
         text = document.text[start : start + length]
         return Excerpt(
             document_id=document.id,
             title=document.title,
-            start_char_index=min(start, len(document.text)),
-            end_char_index=min(start, len(document.text)) + len(text),
+            start_char_index=start,
+            end_char_index=start + len(text),
             characters=len(document.text),
             text=text,
         )

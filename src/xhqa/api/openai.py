@@ -92,10 +92,14 @@ class CompletionRequest(_Lenient):
                 f"characters of text, not {len(question)}"
             )
         turns: list[types.Turn] = []
+        taken = False
         for message in self.messages[:last]:
-            if message.role == "user" and 1 <= len(message.text) <= QUESTION_CHARACTERS:
-                turns.append(types.Turn(message.text))
-            elif message.role == "assistant" and turns:
+            if message.role == "user":
+                # One that could not be asked today is passed over, with what was said to it.
+                taken = 1 <= len(message.text) <= QUESTION_CHARACTERS
+                if taken:
+                    turns.append(types.Turn(message.text))
+            elif message.role == "assistant" and taken:
                 said = message.text
                 answer = said if said and said not in _REFUSALS.values() else None
                 turns[-1] = types.Turn(turns[-1].question, answer)
