@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 from support import HashEncoder
 
 from xhqa import cli, pipeline
+from xhqa.api.keys import parse_keys
 from xhqa.config import Settings
 from xhqa.errors import InputError
 from xhqa.types import Answer, Citation, Passage
@@ -154,6 +154,7 @@ def test_eval_of_a_squad_file(
     [
         ("0.0.0.0", "", True),
         ("::", "", True),
+        ("0.0.0.0", " , ", True),
         ("example.org", "", True),
         ("127.0.0.1", "", False),
         ("::1", "", False),
@@ -162,9 +163,9 @@ def test_eval_of_a_squad_file(
     ],
 )
 def test_other_machines_come_in_with_a_key_only(host: str, keys: str, refused: bool) -> None:
-    settings = Settings(api_keys=SecretStr(keys))
+    parsed = parse_keys(keys)
     if refused:
         with pytest.raises(InputError, match="set XHQA_API_KEYS"):
-            cli._refuse_open_door(host, settings)
+            cli._refuse_open_door(host, parsed)
     else:
-        cli._refuse_open_door(host, settings)
+        cli._refuse_open_door(host, parsed)

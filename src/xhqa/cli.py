@@ -17,6 +17,7 @@ from xhqa.errors import InputError, XhqaError
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from xhqa.api.keys import Key
     from xhqa.config import Settings
     from xhqa.encode import Encoder
     from xhqa.types import Answer
@@ -256,8 +257,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     from xhqa.api.server import DrainingServer
 
     settings = _settings(arguments)
-    parse_keys(settings.api_keys.get_secret_value())  # before the models are loaded
-    _refuse_open_door(arguments.host, settings)
+    keys = parse_keys(settings.api_keys.get_secret_value())
+    _refuse_open_door(arguments.host, keys)
     app = _application(settings)
     set_up_logging(settings.log)
     # The page holds streams open, which a shutdown must not wait for.
@@ -272,7 +273,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     opened = config.bind_socket()
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
     _notify(f"xhqa is at http://{host}:{opened.getsockname()[1]}/ (API documentation at /docs)")
-    if not settings.api_keys.get_secret_value():
+    if not keys:
         _notify("open to everybody on this machine and to nobody else: no XHQA_API_KEYS are set")
     DrainingServer(config, app.state.workers, settings.deadline_seconds).run(sockets=[opened])
     return 0
@@ -291,7 +292,7 @@ def _mcp(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     keys = parse_keys(settings.api_keys.get_secret_value())
     if arguments.http:
-        _refuse_open_door(arguments.host, settings)
+        _refuse_open_door(arguments.host, keys)
     workers = Workers(settings.workers, settings.queue, settings.deadline_seconds)
     with _uncollected():
         pipeline = Pipeline.open(settings=settings)
@@ -311,11 +312,11 @@ def _mcp(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_open_door(host: str, settings: Settings) -> None:
+def _refuse_open_door(host: str, keys: Sequence[Key]) -> None:
     """Raises InputError where other machines could come in without a key."""
     import ipaddress
 
-    if settings.api_keys.get_secret_value() or host == "localhost":
+    if keys or host == "localhost":
         return
     try:
         local = ipaddress.ip_address(host).is_loopback
