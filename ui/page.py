@@ -75,8 +75,10 @@ def _build(handlers: Handlers) -> gr.Blocks:
         start = [session, talk, pane]
         frame = [head, add, box, clear, switch, hints]
         steps = [box, *start]
+        # Only questions wait in Gradio's queue: its client loses an event that joins at the moment
+        # in which another one's end closes their stream.
         page.load(handlers.open, [chosen], [*start, *frame], queue=False, **private).then(
-            handlers.suggest, [session], [hints], **private
+            handlers.suggest, [session], [hints], queue=False, **private
         )
         switch.click(handlers.switch, [session], [*start, *frame, chosen], queue=False, **private)
         asking: list[dict[str, Any]] = [
@@ -86,7 +88,7 @@ def _build(handlers: Handlers) -> gr.Blocks:
         ]
         clear.click(handlers.renew, [session], start, queue=False, cancels=asking, **private)
         add.submit(handlers.changed, [session], [*start, hints], queue=False, **private).then(
-            handlers.suggest, [session], [hints], **private
+            handlers.suggest, [session], [hints], queue=False, **private
         )
         for source in (talk, pane):
             source.click(handlers.show, [session], [session, pane], queue=False, **private)
