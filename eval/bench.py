@@ -23,7 +23,7 @@ from typing import Any
 
 from xhqa.config import Settings
 from xhqa.errors import NotFoundError, XhqaError
-from xhqa.index import exists
+from xhqa.index import corpus_of
 from xhqa.pipeline import Pipeline, build_index, encoder_of
 from xhqa.progress import Bar
 
@@ -96,8 +96,9 @@ def run_bench(
     settings: Settings, questions: Path | None, limit: int, rounds: int, clients: Sequence[int]
 ) -> Figures:
     """All measures of the index in use; raises NotFoundError without an index or questions."""
-    if not exists(settings.index_dir):
-        raise NotFoundError(f"there is no index in {settings.index_dir}: run `xhqa index`")
+    corpus = corpus_of(settings)
+    if not corpus.exists():
+        raise NotFoundError(f"there is no index in {corpus.place}: run `xhqa index`")
     asked = [q.question for q in load_questions(questions or QUESTIONS) if not q.history][:limit]
     if not asked:
         raise NotFoundError(f"{questions} holds no question without a history")
@@ -263,9 +264,8 @@ def _indexing(settings: Settings) -> Figures:
         for number, text in enumerate(texts):
             (files / f"{number}.txt").write_text(text, "utf-8")
         began = time.perf_counter()
-        index, _ = build_index(
-            [files], encoder, settings.model_copy(update={"index_dir": Path(name) / "index"})
-        )
+        here = {"store": "faiss", "index_dir": Path(name) / "index"}
+        index, _ = build_index([files], encoder, settings.model_copy(update=here))
         seconds = time.perf_counter() - began
         tokens = sum(encoder.count_tokens([index.chunk(n).text for n in range(len(index))]))
     return {"chunks_per_s": len(index) / seconds, "tokens_per_s": tokens / seconds}

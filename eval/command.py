@@ -9,7 +9,7 @@ from pathlib import Path
 from xhqa.config import Settings
 from xhqa.errors import InputError, NotFoundError
 from xhqa.feedback import FeedbackFile
-from xhqa.index import exists
+from xhqa.index import corpus_of
 from xhqa.pipeline import Pipeline, build_index, encoder_of
 from xhqa.progress import Bar
 
@@ -29,15 +29,16 @@ def run_fixed(questions: Path | None, settings: Settings, out: Path | None, noti
     path = questions or QUESTIONS
     asked = load_questions(path)
     encoder = encoder_of(settings, notify)
-    if not exists(settings.index_dir):
-        notify(f"no index in {settings.index_dir} yet: building it from corpus/")
+    corpus = corpus_of(settings)
+    if not corpus.exists():
+        notify(f"no index in {corpus.place} yet: building it from corpus/")
         build_index([Path("corpus")], encoder, settings)
     pipeline = Pipeline.open(settings=settings, encoder=encoder)
     known = {info.id for info in pipeline.documents()}
     missing = {q.document_id for q in asked if q.document_id} - known
     if missing:
         raise NotFoundError(
-            f"{path} asks about documents that are not in {settings.index_dir}: "
+            f"{path} asks about documents that are not in {corpus.place}: "
             f"{', '.join(sorted(missing))}; run `xhqa index` on them"
         )
     return _run(pipeline, asked, "fixed", path.name, out)

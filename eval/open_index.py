@@ -8,7 +8,7 @@ from pathlib import Path
 
 from xhqa.config import Settings
 from xhqa.encode import Encoder
-from xhqa.index import Entry, Progress, build
+from xhqa.index import Change, Entry, Progress, corpus_of
 from xhqa.types import Document
 
 from .squad import SquadParagraph
@@ -42,5 +42,8 @@ def index_paragraphs(
         )
         for paragraph in paragraphs
     ]
-    build(index_dir, lambda _: entries, encoder, progress, over_damage=True)
-    return settings.model_copy(update={"index_dir": index_dir})
+    change = Change(entries, keep=lambda held: False, expected=len(entries))
+    apart = {"index_dir": index_dir, "milvus_prefix": f"xhqa_eval_{digest[:12]}"}
+    settings = settings.model_copy(update=apart)
+    corpus_of(settings).change(lambda held: change, encoder, progress, over_damage=True)
+    return settings

@@ -14,7 +14,7 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from xhqa.encode import Parts, Vectors
-from xhqa.index import Entry, build, open_index
+from xhqa.index import Change, Entry, build, open_index
 from xhqa.retrieve import retrieve
 from xhqa.script import segmenter
 from xhqa.store import VECTORS, ExactStore
@@ -34,6 +34,7 @@ from .metrics import percentile
 _WORDS = 60
 _ASKED_WORDS = 8
 _QUESTIONS = 200
+_AT_ONCE = 10_000
 # The length of what is added to a unit vector, whose direction is drawn: cosine 0.89 to the origin.
 _JITTER = 0.5
 
@@ -80,7 +81,7 @@ def texts(count: int, words: int, seed: int) -> list[str]:
     """``count`` texts of ``words`` words each, in sentences of 20."""
     frequencies = {w: f for w, f in segmenter().FREQ.items() if f}
     names, weights = np.array(list(frequencies)), np.array(list(frequencies.values()), float)
-    drawn = np.random.default_rng(seed).choice(
+    drawn = np.random.default_rng(seed + 1).choice(
         len(names), (count, words), p=weights / weights.sum()
     )
     return [
@@ -89,23 +90,27 @@ def texts(count: int, words: int, seed: int) -> list[str]:
     ]
 
 
+def entries(count: int) -> Iterator[Entry]:
+    """``count`` documents of one passage each, made as they are asked for."""
+    for at in range(0, count, _AT_ONCE):
+        for number, text in enumerate(texts(min(_AT_ONCE, count - at), _WORDS, at), at):
+            yield Entry(
+                Document(
+                    id=str(number),
+                    title="",
+                    text=text,
+                    source_name=f"{number}.txt",
+                    sha256=hashlib.sha256(text.encode()).hexdigest(),
+                    media_type="text/plain",
+                )
+            )
+
+
 def measure_build(folder: Path, vectors: Path, chunks: int) -> Figures:
     """Build an index of ``chunks`` passages, a document each, in ``folder``."""
-    entries = [
-        Entry(
-            Document(
-                id=str(number),
-                title="",
-                text=text,
-                source_name=f"{number}.txt",
-                sha256=hashlib.sha256(text.encode()).hexdigest(),
-                media_type="text/plain",
-            )
-        )
-        for number, text in enumerate(texts(chunks, _WORDS, 0))
-    ]
+    change = Change(entries(chunks), expected=chunks)
     began = time.perf_counter()
-    index = build(folder, lambda _: entries, JitteredEncoder(vectors))
+    index = build(folder, lambda _: change, JitteredEncoder(vectors))
     return {
         "chunks": len(index),
         "kind": index.manifest["vectors"],
@@ -122,7 +127,7 @@ def measure_retrieval(folder: Path, vectors: Path) -> Figures:
     began = time.perf_counter()
     index = open_index(folder, encoder)
     opened = time.perf_counter() - began
-    questions = texts(_QUESTIONS, _ASKED_WORDS, 1)
+    questions = texts(_QUESTIONS, _ASKED_WORDS, -1)
     asked = encoder.encode_queries(questions)
     retrieve(index, questions[0], asked[0], 5)  # what is loaded once is part of a running server
     times = []

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from xhqa.index import Change, Entry, Held
 from xhqa.lexical import tokenize
+
+
+def only(entries: Sequence[Entry]) -> Callable[[Sequence[Held]], Change]:
+    """What makes an index hold these documents and no other."""
+    return lambda held: Change(entries, keep=lambda one: False)
 
 
 class HashEncoder:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import HashEncoder
+from support import HashEncoder, only
 
 from xhqa.config import Settings
 from xhqa.errors import BusyError, IndexDamagedError, InputError, NotFoundError, XhqaError
-from xhqa.index import Entry, build, open_index
+from xhqa.index import Change, Entry, build, open_index
 from xhqa.load import load
 from xhqa.pipeline import Pipeline, build_index
 
@@ -29,7 +29,7 @@ def entries(*names: str) -> list[Entry]:
 
 @pytest.fixture
 def built(tmp_path: Path, encoder: HashEncoder) -> Path:
-    build(tmp_path / "index", lambda _: entries("甲", "乙"), encoder)
+    build(tmp_path / "index", only(entries("甲", "乙")), encoder)
     return tmp_path / "index"
 
 
@@ -55,7 +55,7 @@ def test_sentences_have_vectors_of_their_own(built: Path, encoder: HashEncoder) 
     expected = encoder.encode_passages(["乙村种植水稻和小麦。", "乙村的学校建于1952年。"])
     index = open_index(built, encoder)
     assert index.sentence_vectors(index.chunk(2)) == pytest.approx(expected, abs=1e-3)
-    again = build(built, lambda held: held[1:], encoder)
+    again = build(built, lambda held: Change(keep=lambda one: one != held[0]), encoder)
     assert again.sentence_vectors(again.chunk(0)) == pytest.approx(expected, abs=1e-3), "kept"
 
 
@@ -64,8 +64,8 @@ def test_chunks_are_no_longer_than_the_encoder_takes(tmp_path: Path) -> None:
         max_tokens = 100
 
     text = "甲镇有三十座桥。" * 40
-    wide = build(tmp_path / "a", lambda _: [Entry(load(text.encode(), "甲.txt"))], HashEncoder())
-    short = build(tmp_path / "b", lambda _: [Entry(load(text.encode(), "甲.txt"))], Short())
+    wide = build(tmp_path / "a", only([Entry(load(text.encode(), "甲.txt"))]), HashEncoder())
+    short = build(tmp_path / "b", only([Entry(load(text.encode(), "甲.txt"))]), Short())
     longest = [max(len(i.chunk(n).text) for n in range(len(i))) for i in (wide, short)]
     assert 200 < longest[0] <= 256
     assert 40 <= longest[1] <= 50
@@ -76,7 +76,7 @@ def test_unchanged_documents_are_not_embedded_again(built: Path, encoder: HashEn
     old = before.store.vectors([0, 1])
     encoder.embedded.clear()
     changed = Entry(load((TEXTS["乙"] + "新的一句。").encode(), "乙.txt"))
-    index = build(built, lambda _: [*entries("甲"), changed], encoder)
+    index = build(built, only([*entries("甲"), changed]), encoder)
     assert encoder.embedded == ["乙\n" + TEXTS["乙"] + "新的一句。"]
     assert np.array_equal(index.store.vectors([0, 1]), old)
     assert index.chunk(2).text.endswith("新的一句。")
@@ -85,8 +85,8 @@ def test_unchanged_documents_are_not_embedded_again(built: Path, encoder: HashEn
 
 def test_an_opened_index_outlives_the_next_build(built: Path, encoder: HashEncoder) -> None:
     index = open_index(built, encoder)
-    build(built, lambda _: entries("乙"), encoder)
-    build(built, lambda _: [], encoder)
+    build(built, only(entries("乙")), encoder)
+    build(built, only([]), encoder)
     assert index.document("甲").text == TEXTS["甲"]
     assert len(open_index(built, encoder)) == 0
 
@@ -94,7 +94,7 @@ def test_an_opened_index_outlives_the_next_build(built: Path, encoder: HashEncod
 def test_documents_that_would_share_an_id_are_refused(tmp_path: Path, encoder: HashEncoder) -> None:
     twins = [Entry(load(b"one", "a b.txt")), Entry(load(b"two", "a_b.txt"))]
     with pytest.raises(XhqaError, match=r"a b\.txt and a_b\.txt .* rename one"):
-        build(tmp_path / "index", lambda _: twins, encoder)
+        build(tmp_path / "index", only(twins), encoder)
 
 
 def test_missing_index(tmp_path: Path, encoder: HashEncoder) -> None:
@@ -162,7 +162,7 @@ def other_encoder() -> HashEncoder:
 
 def test_another_encoder_keeps_the_documents_and_embeds_them_anew(built: Path) -> None:
     other = other_encoder()
-    index = build(built, lambda held: held, other)
+    index = build(built, lambda _: Change(), other)
     assert [info.id for info in index.documents()] == ["甲", "乙"]
     assert len(other.embedded) == 3
 
@@ -175,7 +175,7 @@ def test_an_interrupted_build_with_another_encoder_leaves_the_index(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build(built, lambda held: held, other_encoder(), stop)
+        build(built, lambda _: Change(), other_encoder(), stop)
     assert [info.id for info in open_index(built, encoder).documents()] == ["甲", "乙"]
 
 
@@ -198,13 +198,13 @@ def test_what_an_interrupted_build_had_embedded_is_not_embedded_again(
     wanted = [Entry(load(text.encode(), f"{n}.txt")) for n, text in enumerate(texts)]
     stopping = Stopping()
     with pytest.raises(KeyboardInterrupt):
-        build(built, lambda _: wanted, stopping)
+        build(built, only(wanted), stopping)
     assert [info.id for info in open_index(built, encoder).documents()] == ["甲", "乙"]
     encoder.embedded.clear()
-    resumed = build(built, lambda _: wanted, encoder)
+    resumed = build(built, only(wanted), encoder)
     assert len(encoder.embedded) == 5
     assert not set(encoder.embedded) & set(stopping.embedded)
-    whole = build(tmp_path / "whole", lambda _: wanted, HashEncoder())
+    whole = build(tmp_path / "whole", only(wanted), HashEncoder())
     assert np.array_equal(resumed.store.vectors(range(7)), whole.store.vectors(range(7)))
     for n in range(7):
         one, other = resumed.chunk(n), whole.chunk(n)
@@ -216,7 +216,7 @@ def test_what_an_interrupted_build_had_embedded_is_not_embedded_again(
 def test_a_damaged_embedding_cache_costs_only_its_work(built: Path, encoder: HashEncoder) -> None:
     (built / "embeddings.sqlite").write_bytes(b"damaged" * 1000)
     (changed,) = entries("乙")
-    index = build(built, lambda _: [changed], encoder)
+    index = build(built, only([changed]), encoder)
     assert [info.id for info in index.documents()] == ["乙"]
 
 
@@ -227,23 +227,23 @@ def test_vectors_made_by_another_encoder_are_not_taken_from_the_cache(
     stopping.fingerprint = "x-2"
     wanted = [Entry(load(f"第{n}个村有桥。".encode(), f"{n}.txt")) for n in range(40)]
     with pytest.raises(KeyboardInterrupt):
-        build(built, lambda _: wanted, stopping)
+        build(built, only(wanted), stopping)
     assert len(stopping.embedded) == 32
     encoder.embedded.clear()
-    build(built, lambda _: wanted, encoder)
+    build(built, only(wanted), encoder)
     assert len(encoder.embedded) == 40
 
 
 def test_a_change_of_a_damaged_index_loses_nothing(built: Path, encoder: HashEncoder) -> None:
     vectors = next(built.glob("generations/*/vectors.npy"))
     vectors.write_bytes(b"damaged" + vectors.read_bytes())
-    index = build(built, lambda held: held[1:], encoder)
+    index = build(built, lambda held: Change(keep=lambda one: one != held[0]), encoder)
     assert [info.id for info in index.documents()] == ["乙"]
     database = next(built.glob(f"generations/{index.folder.name}/documents.sqlite"))
     database.write_bytes(b"damaged" + database.read_bytes())
     with pytest.raises(IndexDamagedError, match=r"documents\.sqlite"):
-        build(built, lambda held: held, encoder)
-    index = build(built, lambda held: [*held, *entries("甲")], encoder, over_damage=True)
+        build(built, lambda _: Change(), encoder)
+    index = build(built, lambda _: Change(entries("甲")), encoder, over_damage=True)
     assert [info.id for info in index.documents()] == ["甲"]
 
 
@@ -251,14 +251,14 @@ def test_a_second_builder_is_refused(built: Path, encoder: HashEncoder) -> None:
     from filelock import FileLock
 
     with FileLock(built / ".lock"), pytest.raises(BusyError, match="another process"):
-        build(built, lambda _: [], encoder)
+        build(built, only([]), encoder)
 
 
 KILLED_BUILD = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from support import HashEncoder
+from support import HashEncoder, only
 from test_index import entries
 from xhqa.index import build
 
@@ -269,7 +269,7 @@ def progress(stage, done, total):
         os.kill(os.getpid(), signal.SIGKILL)
     count += 1
 
-build(Path({index!r}), lambda _: entries("乙"), HashEncoder(), progress)
+build(Path({index!r}), only(entries("乙")), HashEncoder(), progress)
 print(count)
 """
 
@@ -300,7 +300,7 @@ def test_a_build_killed_at_any_stage_leaves_the_earlier_index_or_the_new_one(
             "甲镇有三十座桥，都很古老。" if "甲" in held else "乙村的学校建于1952年。"
         )
         # And the next build goes through, over what the dead one left.
-        index = build(copy, lambda _: entries("乙"), encoder)
+        index = build(copy, only(entries("乙")), encoder)
         assert [info.id for info in index.documents()] == ["乙"]
         assert len(list((copy / "generations").iterdir())) <= 2
         at += 1
@@ -349,4 +349,4 @@ def test_a_rebuild_keeps_what_was_uploaded(tmp_path: Path, encoder: HashEncoder)
     (folder / "a.txt").unlink()
     (folder / "c.txt").write_text("另一段文字。")
     index, _ = build_index([folder], encoder, settings)
-    assert [info.id for info in index.documents()] == ["c", "b"]
+    assert [info.id for info in index.documents()] == ["b", "c"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import HashEncoder
+from support import HashEncoder, only
 
 from xhqa.config import Settings
 from xhqa.errors import InputError
@@ -66,7 +66,7 @@ def test_citations_quote_the_text(texts: list[str], data: st.DataObject) -> None
     encoder = HashEncoder()
     with tempfile.TemporaryDirectory() as folder:
         chosen = Settings(index_dir=Path(folder), min_confidence=0.0)
-        index = build(Path(folder), lambda _: list(map(Entry, documents)), encoder)
+        index = build(Path(folder), only(list(map(Entry, documents))), encoder)
         pipeline = Pipeline(index, encoder, chosen)
         words = [d.text[:20].strip() for d in documents if d.text[:20].strip()]
         question = data.draw(st.sampled_from([*words, "有几台电梯？", "How many lifts?"]))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xhqa.lexical import LexicalIndex, query_tokens, tokenize
+from xhqa.lexical import LexicalIndex, overlap, query_tokens, tokenize
 
 
 def test_tokens_are_folded_and_without_punctuation() -> None:
@@ -69,8 +69,10 @@ def test_overlap_is_weighted_by_rarity() -> None:
     index = LexicalIndex.build([["徐汇", "企业"], ["徐汇", "电梯"], ["徐汇", "公园"]])
     common, rare = index.idf("徐汇"), index.idf("企业")
     texts = ["徐汇的公园", "企业", "无关"]
-    found = index.overlap([{"徐汇": 1.0}, {"企业": 1.0}], texts)
+    words = [{"徐汇": 1.0}, {"企业": 1.0}]
+    found = overlap(words, index.word_weights(words), texts)
     assert found == pytest.approx([common / (common + rare), rare / (common + rare), 0.0])
-    trusted_less = index.overlap([{"徐汇": 1.0}, {"enterprise": 1.0, "企业": 0.5}], texts)
+    words = [{"徐汇": 1.0}, {"enterprise": 1.0, "企业": 0.5}]
+    trusted_less = overlap(words, index.word_weights(words), texts)
     assert trusted_less[1] == pytest.approx(0.5 * rare / (common + rare))
-    assert index.overlap([], texts).tolist() == [0.0, 0.0, 0.0]
+    assert overlap([], index.word_weights([]), texts).tolist() == [0.0, 0.0, 0.0]

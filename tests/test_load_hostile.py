@@ -201,7 +201,7 @@ def test_the_rest_of_a_folder_is_indexed_and_pages_are_cited(
     (info,) = index.documents()
     assert (info.source_name, info.media_type) == ("好.pdf", "application/pdf")
     assert index.document(info.id).pages == (0, len(lines[0]) + 2)
-    assert [entry.document for entry in index.entries()] == [index.document(info.id)]
+    assert [one.id for one in index.documents()] == [info.id]
     pipeline = Pipeline(index, encoder, settings)
     cited = pipeline.ask("乙村的学校建于哪年？").citations[0]
     assert (cited.cited_text, cited.page) == (lines[1], 2)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import HashEncoder
+from support import HashEncoder, only
 
 from xhqa.config import Settings
 from xhqa.errors import InputError, NotFoundError, StorageFullError
@@ -83,7 +83,7 @@ def test_a_completed_question_stands_unless_it_is_far_better_as_it_is(
 
 
 def test_an_empty_index_says_so(tmp_path: Path, encoder: HashEncoder) -> None:
-    index = build(tmp_path / "index", lambda _: [], encoder)
+    index = build(tmp_path / "index", only([]), encoder)
     pipeline = Pipeline(index, encoder, Settings(index_dir=tmp_path / "index"))
     answer = pipeline.ask("有人吗？")
     assert answer.refusal_reason == "empty_index"
@@ -93,7 +93,7 @@ def test_an_empty_index_says_so(tmp_path: Path, encoder: HashEncoder) -> None:
 
 def test_the_threshold_is_a_setting(make_pipeline: MakePipeline, tmp_path: Path) -> None:
     pipeline = make_pipeline(TOWNS)
-    strict = Settings(index_dir=pipeline._index_dir, min_confidence=1.0)
+    strict = Settings(index_dir=pipeline._settings.index_dir, min_confidence=1.0)
     refused = Pipeline(pipeline._state.index, pipeline._encoder, strict).ask("乙村的学校？")
     assert refused.text is None
     assert len(refused.nearest) == 3

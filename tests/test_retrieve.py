@@ -4,25 +4,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import HashEncoder
+from support import HashEncoder, only
 
-from xhqa.index import Entry, Index, build
+from xhqa.index import Entry, Generation, build
 from xhqa.lexical import query_tokens
 from xhqa.load import load
 from xhqa.retrieve import LEXICAL_WEIGHT, MEAN_SHARE, TRANSLATED_WEIGHT, centred, retrieve
 
 
 @pytest.fixture
-def index(tmp_path: Path, encoder: HashEncoder) -> Index:
+def index(tmp_path: Path, encoder: HashEncoder) -> Generation:
     texts = ["甲镇有三十座桥。", "乙村种植水稻和小麦。", "The river Thames flows through London."]
     return build(
         tmp_path / "index",
-        lambda _: [Entry(load(t.encode(), f"d{n}.txt")) for n, t in enumerate(texts)],
+        only([Entry(load(t.encode(), f"d{n}.txt")) for n, t in enumerate(texts)]),
         encoder,
     )
 
 
-def test_the_score_is_similarity_plus_share(index: Index, encoder: HashEncoder) -> None:
+def test_the_score_is_similarity_plus_share(index: Generation, encoder: HashEncoder) -> None:
     question = "甲镇有几座桥？"
     vector = encoder.encode_queries([question])[0]
     hits = retrieve(index, question, vector, 3)
@@ -38,7 +38,7 @@ def test_the_score_is_similarity_plus_share(index: Index, encoder: HashEncoder) 
 
 
 def test_a_hit_says_which_side_found_it(
-    index: Index, encoder: HashEncoder, monkeypatch: pytest.MonkeyPatch
+    index: Generation, encoder: HashEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("xhqa.retrieve._CANDIDATES", 1)
     vector = index.store.vectors([1])[0]
@@ -53,7 +53,7 @@ def test_a_hit_says_which_side_found_it(
 
 
 def test_a_question_of_unknown_words_keeps_its_dense_ranking(
-    index: Index, encoder: HashEncoder
+    index: Generation, encoder: HashEncoder
 ) -> None:
     vector = index.store.vectors([1])[0]
     hits = retrieve(index, "Wieviele Brücken?", vector, 3)
@@ -61,7 +61,7 @@ def test_a_question_of_unknown_words_keeps_its_dense_ranking(
     assert all(hit.lexical == 0 for hit in hits)
 
 
-def test_translated_words_raise_the_passages_that_hold_them(index: Index) -> None:
+def test_translated_words_raise_the_passages_that_hold_them(index: Generation) -> None:
     vector = index.store.vectors([1])[0]
     words = [{"bridge": 1.0, "桥": 0.5}, {"rice": 1.0}]
     plain = {h.chunk.document_id: h for h in retrieve(index, "bridge rice", vector, 3)}
@@ -75,14 +75,14 @@ def test_translated_words_raise_the_passages_that_hold_them(index: Index) -> Non
     assert hits["d1"].score == pytest.approx(plain["d1"].score)
 
 
-def test_among(index: Index, encoder: HashEncoder) -> None:
+def test_among(index: Generation, encoder: HashEncoder) -> None:
     vector = encoder.encode_queries(["甲镇"])[0]
-    hits = retrieve(index, "甲镇", vector, 5, among=[1, 2])
+    hits = retrieve(index, "甲镇", vector, 5, among=["d1", "d2"])
     assert {hit.chunk.document_id for hit in hits} == {"d1", "d2"}
     assert retrieve(index, "甲镇", vector, 5, among=[]) == []
 
 
-def test_centring_takes_a_part_of_the_mean_of_its_script(index: Index) -> None:
+def test_centring_takes_a_part_of_the_mean_of_its_script(index: Generation) -> None:
     vector = np.ones(256, np.float32)
     for question, script in (("有几座桥？", "han"), ("How many?", "other")):
         expected = 1 - MEAN_SHARE * index.question_means[script]

@@ -64,6 +64,40 @@ def test_results_and_errors_come_through() -> None:
         workers.run(slow)
 
 
+def test_a_queue_that_does_not_empty_is_kept_short(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xhqa.api.workers._BURST", 0.2)
+    workers = Workers(1, 8, 20)
+    with ThreadPoolExecutor(20) as pool:
+        burst = [pool.submit(workers.run, gate) for _ in range(7)]
+        wait_for(workers, 7)
+        time.sleep(0.3)
+        # Two places are left, and they are for bursts.
+        with pytest.raises(OverloadedError):
+            workers.run(gate)
+        gate.open.set()
+        assert [one.result() for one in burst] == ["done"] * 7
+        wait_for(workers, 0)
+        gate.open.clear()
+        again = [pool.submit(workers.run, gate) for _ in range(9)]
+        wait_for(workers, 9)
+        gate.open.set()
+        assert [one.result() for one in again] == ["done"] * 9
+
+
+def test_a_few_clients_at_once_are_never_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xhqa.api.workers._BURST", 0.05)
+    workers = Workers(1, 32, 20)
+
+    def ask_again_and_again() -> int:
+        return sum(workers.run(lambda: time.sleep(0.005) or 1) for _ in range(40))
+
+    with ThreadPoolExecutor(4) as pool:
+        clients = [pool.submit(ask_again_and_again) for _ in range(4)]
+        assert [client.result() for client in clients] == [40] * 4
+
+
 def test_more_than_may_wait_are_refused_at_once(gate: Gate) -> None:
     workers = Workers(2, 1, 20)
     threads = [threading.Thread(target=workers.run, args=(gate,)) for _ in range(3)]

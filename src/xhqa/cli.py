@@ -197,8 +197,7 @@ def _build(paths: Sequence[Path], settings: Settings, encoder: Encoder) -> int:
         index, refused = build_index(paths, encoder, settings, progress)
     for message in refused:
         _notify(f"left out: {message}")
-    documents = index.manifest["documents"]
-    _notify(f"{settings.index_dir}: {documents} documents, {len(index)} passages")
+    _notify(index.describe())
     return 1 if refused else 0
 
 
@@ -332,12 +331,13 @@ def _refuse_open_door(host: str, keys: Sequence[Key]) -> None:
 def _application(settings: Settings) -> FastAPI:
     """The API with the page, its models loaded and its index built where there is none."""
     with _uncollected():
-        from xhqa.index import exists
+        from xhqa.index import corpus_of
         from xhqa.pipeline import Pipeline, encoder_of
 
         encoder = encoder_of(settings, _notify)
-    if not exists(settings.index_dir):
-        _notify(f"no index in {settings.index_dir} yet: building it from corpus/")
+    corpus = corpus_of(settings)
+    if not corpus.exists():
+        _notify(f"no index in {corpus.place} yet: building it from corpus/")
         _build([Path("corpus")], settings, encoder)
     with _uncollected():
         from xhqa.api import create_app, quiet_gradio

@@ -17,7 +17,25 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="XHQA_", frozen=True, extra="ignore")
 
-    index_dir: Path = Field(Path("index"), description="Folder of the index.")
+    store: Literal["faiss", "milvus"] = Field(
+        "faiss",
+        description="Where the index is: `faiss`, a folder of this machine, or `milvus`, which "
+        "many servers share (needs `xhqa[milvus]`).",
+    )
+    index_dir: Path = Field(Path("index"), description="Folder of the index (`faiss`).")
+    milvus_uri: str = Field(
+        "",
+        description="Address of the Milvus, `http://host:19530`, or a local path ending in `.db` "
+        "for Milvus Lite.",
+    )
+    milvus_prefix: str = Field(
+        "xhqa",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$",
+        description="What the names of this index's collections begin with in the Milvus.",
+    )
+    milvus_token: SecretStr = Field(
+        SecretStr(""), description="`user:password` or token of the Milvus, if it asks for one."
+    )
     cache_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_cache_dir("xhqa")),
         description="Folder for converted models (about 500 MB).",
@@ -59,7 +77,10 @@ class Settings(BaseSettings):
     rate_limit: int = Field(0, ge=0, description="Questions a minute for each key; 0: no limit.")
     workers: int = Field(1, ge=1, description="Questions answered at once.")
     queue: int = Field(
-        32, ge=0, description="Questions that may wait; more are answered 429 with `Retry-After`."
+        32,
+        ge=0,
+        description="Questions that may wait in a burst, under lasting load at most 3 for each "
+        "worker; more are answered 429 with `Retry-After`.",
     )
     deadline_seconds: float = Field(
         30.0,

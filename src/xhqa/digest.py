@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from xhqa.lexical import tokenize
@@ -18,9 +18,9 @@ _MIN_WORDS = 5
 
 
 class Weights(Protocol):
-    """How much a word tells; ``LexicalIndex`` knows."""
+    """How much words tell; an index knows."""
 
-    def idf(self, token: str) -> float: ...
+    def idfs(self, tokens: Iterable[str]) -> Mapping[str, float]: ...
 
 
 Place = tuple[Chunk, int, int]
@@ -106,13 +106,13 @@ def _most_central(chunks: Sequence[Chunk], weights: Weights) -> list[tuple[float
     total: Counter[str] = Counter()
     for _, bag in bags:
         total.update(bag)
-    idf = {word: weights.idf(word) for word in total}
+    idf = weights.idfs(total)
     scores = [_cosine(bag, total, idf) for _, bag in bags]
     best = max(range(len(bags)), key=lambda n: (scores[n], -n))
     return [(scores[best], bags[best][0])]
 
 
-def _cosine(bag: Counter[str], total: Counter[str], idf: dict[str, float]) -> float:
+def _cosine(bag: Counter[str], total: Counter[str], idf: Mapping[str, float]) -> float:
     product = sum(count * total[word] * idf[word] ** 2 for word, count in bag.items())
     lengths = [
         math.sqrt(sum((count * idf[word]) ** 2 for word, count in words.items()))

@@ -45,7 +45,7 @@ def diagnose(settings: Settings) -> tuple[str, bool]:
 
 
 def _models_and_index(settings: Settings, lines: list[str]) -> list[str]:
-    from xhqa.index import open_index
+    from xhqa.index import corpus_of
     from xhqa.pipeline import encoder_of, reader_of
 
     problems: list[str] = []
@@ -57,11 +57,8 @@ def _models_and_index(settings: Settings, lines: list[str]) -> list[str]:
             f"encoder               {encoder.name} ({encoder.fingerprint}), "
             f"{encoder.dimension} dimensions"
         )
-        index = open_index(settings.index_dir, encoder)
-        lines.append(
-            f"index                 {index.folder}: {index.manifest['documents']} documents, "
-            f"{len(index)} passages, built {index.manifest['created']}"
-        )
+        index = corpus_of(settings).open(encoder)
+        lines.append(f"index                 {index.describe()}")
     except XhqaError as error:
         problems.append(str(error))
     try:

@@ -41,3 +41,7 @@ class DeadlineError(XhqaError):
 
 class StorageFullError(XhqaError):
     """There is no room left on the disk."""
+
+
+class StoreError(XhqaError):
+    """The engine that holds the index does not answer."""

@@ -40,6 +40,28 @@ def query_tokens(text: str) -> list[str]:
     return [token for token in tokens if token not in _ASKING] or tokens
 
 
+def overlap(
+    words: Sequence[Mapping[str, float]],
+    weights: npt.NDArray[np.float32],
+    texts: Sequence[str],
+) -> npt.NDArray[np.float32]:
+    """float32[len(texts)]: the share of ``words``, by their ``weights``, that each text holds.
+
+    A word is held by the most trusted of its alternatives that is there.
+    """
+    if not words or weights.sum() <= 0:
+        return np.zeros(len(texts), np.float32)
+    held = np.array(
+        [
+            [max((trust for t, trust in w.items() if t in there), default=0.0) for w in words]
+            for there in map(set, map(tokenize, texts))
+        ],
+        np.float32,
+    )
+    shares: npt.NDArray[np.float32] = held.reshape(len(texts), -1) @ weights / weights.sum()
+    return shares
+
+
 class LexicalIndex:
     """BM25 over token lists, one a passage."""
 
@@ -85,6 +107,9 @@ class LexicalIndex:
         number = self._vocabulary.get(token)
         return self._idf(0 if number is None else int(self._frequencies[number]))
 
+    def idfs(self, tokens: Iterable[str]) -> dict[str, float]:
+        return {token: self.idf(token) for token in tokens}
+
     def _idf(self, frequency: int) -> float:
         return math.log1p((self._count - frequency + 0.5) / (frequency + 0.5))
 
@@ -119,22 +144,9 @@ class LexicalIndex:
             shares *= np.float32(1 / total)
         return shares
 
-    def overlap(
-        self, words: Sequence[Mapping[str, float]], texts: Sequence[str]
-    ) -> npt.NDArray[np.float32]:
-        """The same share of ``words`` in each of ``texts``, weighted as in the passages."""
-        weights = np.array([self._idf(len(self._held(w)[0])) for w in words], np.float32)
-        if not words or weights.sum() <= 0:
-            return np.zeros(len(texts), np.float32)
-        held = np.array(
-            [
-                [max((trust for t, trust in w.items() if t in there), default=0.0) for w in words]
-                for there in map(set, map(tokenize, texts))
-            ],
-            np.float32,
-        )
-        shares: npt.NDArray[np.float32] = held.reshape(len(texts), -1) @ weights / weights.sum()
-        return shares
+    def word_weights(self, words: Sequence[Mapping[str, float]]) -> npt.NDArray[np.float32]:
+        """float32[len(words)]: the inverse frequency of passages with any alternative of each."""
+        return np.array([self._idf(len(self._held(word)[0])) for word in words], np.float32)
 
     def _held(self, alternatives: Mapping[str, float]) -> _Weighted:
         """The passages with any alternative, ascending, and the trust in the best one there."""

@@ -9,21 +9,21 @@ import sqlite3
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from xhqa import bundle
-from xhqa import index as indexes
 from xhqa.answer import calibration_of, compose, passage_of
 from xhqa.config import Settings, load_settings
 from xhqa.converse import leans, readings, standalone
 from xhqa.dictionary import Alternatives, Dictionary, Translator, open_dictionary
 from xhqa.digest import outline, summary
 from xhqa.encode import Encoder, Vectors, open_encoder
-from xhqa.errors import InputError, NotFoundError, StorageFullError
-from xhqa.index import Entry, Index, Progress
+from xhqa.errors import BusyError, InputError, NotFoundError, StorageFullError
+from xhqa.index import Change, Entry, Held, Index, Progress, corpus_of
+from xhqa.lexical import overlap as overlap_of
 from xhqa.lexical import query_tokens
 from xhqa.load import files, load, read
 from xhqa.read import Reader
@@ -50,6 +50,7 @@ _VECTOR_CACHE = 1024
 # How many times as well supported a question that leans on history must be as it stands than
 # completed; one that is only short, completed than as it stands.
 _CLEARLY = 1.5
+_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Pipeline:
         self._reader = reader
         self._translator = translator or Dictionary(dict)
         self._settings = settings
-        self._index_dir = settings.index_dir
+        self._corpus = corpus_of(settings)
         self._vectors: OrderedDict[str, Vectors] = OrderedDict()
         self._vectors_lock = threading.Lock()
         self._changing = threading.Lock()
@@ -101,13 +102,13 @@ class Pipeline:
         settings = settings or load_settings()
         if index_dir is not None:
             settings = settings.model_copy(update={"index_dir": Path(index_dir)})
-        if not indexes.exists(settings.index_dir):
+        corpus = corpus_of(settings)
+        if not corpus.exists():
             raise NotFoundError(
-                f"there is no index in {settings.index_dir}: run `xhqa index`, or set "
-                "XHQA_INDEX_DIR"
+                f"there is no index in {corpus.place}: run `xhqa index`, or set XHQA_INDEX_DIR"
             )
         encoder = encoder or encoder_of(settings)
-        index = indexes.open_index(settings.index_dir, encoder)
+        index = corpus.open(encoder)
         dictionary = open_dictionary(settings.cache_dir)
         return cls(index, encoder, settings, reader_of(settings), dictionary)
 
@@ -135,7 +136,7 @@ class Pipeline:
         """Answer from the ``top_k`` best passages; raises InputError for an empty or too long
         question, NotFoundError for an unknown document id."""
         began = time.perf_counter()
-        state, among = self._scope(document_ids)
+        state = self._scope(document_ids)
         question = _checked(question)
         spent = {"retrieve": 0.0, "read": 0.0}
         calibration = calibration_of(state.reader.name, question)
@@ -145,7 +146,7 @@ class Pipeline:
         for reading in (*readings(question, history), question):
             started = time.perf_counter()
             asked = fold(reading)
-            hits = self._retrieve(state, asked, top_k, among)
+            hits = self._retrieve(state, asked, top_k, document_ids)
             retrieved = time.perf_counter()
             spans = state.reader.read(asked, hits)
             spent["retrieve"] += (retrieved - started) * 1000
@@ -170,8 +171,7 @@ class Pipeline:
             ),
             spent | {"total": (time.perf_counter() - began) * 1000},
         )
-        empty = not state.index.manifest["documents"]
-        return replace(answer, refusal_reason="empty_index") if empty else answer
+        return replace(answer, refusal_reason="empty_index") if state.index.empty else answer
 
     def search(
         self,
@@ -181,17 +181,17 @@ class Pipeline:
         document_ids: Sequence[str] | None = None,
     ) -> tuple[Hit, ...]:
         """The best passages for the most likely reading, without reading them."""
-        state, among = self._scope(document_ids)
+        state = self._scope(document_ids)
         question = _checked(question)
         reading = standalone(question, history)
-        return tuple(self._retrieve(state, fold(reading), top_k, among))
+        return tuple(self._retrieve(state, fold(reading), top_k, document_ids))
 
     def passages(
         self, question: str, top_k: int = 5, document_ids: Sequence[str] | None = None
     ) -> tuple[Passage, ...]:
         """What ``search`` finds, as it stands in the documents."""
-        state, among = self._scope(document_ids)
-        hits = self._retrieve(state, fold(_checked(question)), top_k, among)
+        state = self._scope(document_ids)
+        hits = self._retrieve(state, fold(_checked(question)), top_k, document_ids)
         document = cache(state.index.document)
         return tuple(passage_of(hit, document(hit.chunk.document_id)) for hit in hits)
 
@@ -220,7 +220,7 @@ class Pipeline:
         index = self._state.index
         if document_ids is None:
             document_ids = [info.id for info in index.documents()]
-        return summary([(index.document(d), index.chunks(d)) for d in document_ids], index.lexical)
+        return summary([(index.document(d), index.chunks(d)) for d in document_ids], index)
 
     def drafts(self, document_id: str) -> tuple[Draft, ...]:
         """Questions that the document may answer, not asked yet; raises NotFoundError."""
@@ -245,13 +245,12 @@ class Pipeline:
         digest = hashlib.sha256(loaded.source_name.encode("utf-8", "surrogateescape")).hexdigest()
         placed = loaded
 
-        def change(entries: list[Entry]) -> list[Entry]:
+        def change(held: Sequence[Held]) -> Change:
             nonlocal placed
-            names = {entry.document.id: entry.document.source_name for entry in entries}
+            names = {document.id: document.source_name for document in held}
             if names.get(loaded.id, loaded.source_name) != loaded.source_name:
                 placed = replace(loaded, id=f"{loaded.id}-{digest[:8]}")
-            kept = [entry for entry in entries if entry.document.id != placed.id]
-            return [*kept, Entry(placed, uploaded=True)]
+            return Change([Entry(placed, uploaded=True)])
 
         index = self._change(change)
         return next(info for info in index.documents() if info.id == placed.id)
@@ -259,20 +258,20 @@ class Pipeline:
     def remove(self, document_id: str) -> None:
         """Raises NotFoundError where there is none, BusyError."""
         self.document(document_id)
-        self._change(lambda entries: [e for e in entries if e.document.id != document_id])
+        self._change(lambda held: Change(keep=lambda document: document.id != document_id))
 
-    def _change(self, change: Callable[[list[Entry]], list[Entry]]) -> Index:
+    def _change(self, change: Callable[[Sequence[Held]], Change]) -> Index:
         def report(stage: str, done: int, total: int) -> None:
             self._progress = stage, done, total
 
         with self._changing:
             try:
-                index = indexes.build(self._index_dir, change, self._encoder, report)
+                index = self._corpus.change(change, self._encoder, report)
             except (OSError, sqlite3.OperationalError) as error:
                 if not _is_full(error):
                     raise
                 raise StorageFullError(
-                    f"there is no room left for the index in {self._index_dir}: free some space "
+                    f"there is no room left for the index in {self._corpus.place}: free some space "
                     "and try again; the index is as it was"
                 ) from error
             finally:
@@ -285,28 +284,34 @@ class Pipeline:
             return index.sentence_vectors(chunk) @ self._question_vector(index, question)
 
         def overlap(question: str, texts: Sequence[str]) -> Vectors:
-            return index.lexical.overlap(self._alternatives(question), texts)
+            words = self._alternatives(question)
+            return overlap_of(words, index.word_weights(words), texts)
 
         sentences = SentenceReader(similarity, overlap)
         reader = SupportedReader(self._reader, sentences) if self._reader else sentences
         return _State(index, reader)
 
-    def _scope(self, document_ids: Sequence[str] | None) -> tuple[_State, list[int] | None]:
+    def _scope(self, document_ids: Sequence[str] | None) -> _State:
+        """What one question is answered with; NotFoundError for an unknown document id."""
         state = self._state
-        if document_ids is None:
-            return state, None
-        for document_id in document_ids:
+        for document_id in document_ids or ():
             if not state.index.holds(document_id):
                 raise NotFoundError(
                     f"document_ids: there is no document {document_id!r}: see GET /documents"
                 )
-        return state, state.index.positions(document_ids)
+        return replace(state, index=state.index.view())
 
     def _retrieve(
-        self, state: _State, question: str, top_k: int, among: Sequence[int] | None
+        self, state: _State, question: str, top_k: int, among: Sequence[str] | None
     ) -> list[Hit]:
         vector = self._question_vector(state.index, question)
         translated = [] if question_script(question) == "han" else self._alternatives(question)
+        for _ in range(_TRIES - 1):
+            try:
+                return retrieve(state.index, question, vector, top_k, among, translated)
+            except BusyError:
+                # What was found was taken away before it could be read.
+                continue
         return retrieve(state.index, question, vector, top_k, among, translated)
 
     def _alternatives(self, question: str) -> list[Alternatives]:
@@ -380,26 +385,27 @@ def build_index(
     Returns the index and the messages of the files that were refused. Raises InputError where a
     path does not exist or no file could be read.
     """
-    documents: dict[str, Document] = {}
+    found = list(files(list(paths)))
     refused: list[str] = []
-    for path, source_name in files(list(paths)):
-        try:
-            document = read(path, source_name)
-        except InputError as error:
-            refused.append(str(error))
-            continue
-        if document.id in documents:
-            # Names that differ only in what an id leaves out, or in their folder.
-            digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:8]
-            document = replace(document, id=f"{document.id}-{digest}")
-        documents[document.id] = document
-    if not documents:
-        names = ", ".join(map(str, paths))
-        raise InputError("; ".join(refused) or f"no document in {names}")
 
-    def change(entries: list[Entry]) -> list[Entry]:
-        kept = [e for e in entries if e.uploaded and e.document.id not in documents]
-        return [*map(Entry, documents.values()), *kept]
+    def entries() -> Iterator[Entry]:
+        ids: set[str] = set()
+        for path, source_name in found:
+            try:
+                document = read(path, source_name)
+            except InputError as error:
+                refused.append(str(error))
+                continue
+            if document.id in ids:
+                # Names that differ only in what an id leaves out, or in their folder.
+                digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:8]
+                document = replace(document, id=f"{document.id}-{digest}")
+            ids.add(document.id)
+            yield Entry(document)
+        if not ids:
+            names = ", ".join(map(str, paths))
+            raise InputError("; ".join(refused) or f"no document in {names}")
 
-    index = indexes.build(settings.index_dir, change, encoder, progress, over_damage=True)
+    change = Change(entries(), keep=lambda held: held.uploaded, expected=len(found))
+    index = corpus_of(settings).change(lambda held: change, encoder, progress, over_damage=True)
     return index, refused

@@ -36,7 +36,7 @@ def retrieve(
     question: str,
     vector: npt.NDArray[np.float32],
     k: int,
-    among: Sequence[int] | None = None,
+    among: Sequence[str] | None = None,
     translated: Sequence[Mapping[str, float]] = (),
 ) -> list[Hit]:
     """The best ``k`` chunks for a question and its centred vector float32[d], best first.
@@ -44,41 +44,30 @@ def retrieve(
     score = inner product + LEXICAL_WEIGHT · share + TRANSLATED_WEIGHT · translated share. The
     share is BM25 over the most that the question's words could give in this corpus, so that words
     the corpus does not know give nothing; the translated one is that of ``translated``: for each
-    word what may stand for it, with the trust in each. ``among`` limits the search to these chunk
-    positions.
+    word what may stand for it, with the trust in each. ``among`` limits the search to these
+    documents.
     """
-    if len(index) == 0 or (among is not None and not among):
+    if among is not None and not among:
         return []
+    weights = LEXICAL_WEIGHT, TRANSLATED_WEIGHT
     count = max(k, _CANDIDATES)
-    near, _ = index.store.search(vector, count, among)
-    direct = index.lexical.shares(query_tokens(question))
-    by_meaning = index.lexical.alternative_shares(translated) if translated else None
-    lexical = direct * np.float32(LEXICAL_WEIGHT)
-    if by_meaning is not None:
-        lexical += by_meaning * np.float32(TRANSLATED_WEIGHT)
-    if among is None:
-        holding = np.flatnonzero(lexical)
-    else:
-        pool = np.asarray(among, np.int64)
-        holding = pool[lexical[pool] > 0]
-    matching = holding[highest(lexical[holding], count)]
-    candidates = np.union1d(near, matching)
-    products = index.store.vectors(candidates) @ vector
-    scores = products + lexical[candidates]
-    shares = direct[candidates]
-    if by_meaning is not None:
-        shares = np.maximum(shares, by_meaning[candidates])
+    found = index.candidates(vector, query_tokens(question), translated, weights, count, among)
+    scores = (
+        found.dense
+        + found.direct * np.float32(LEXICAL_WEIGHT)
+        + found.translated * np.float32(TRANSLATED_WEIGHT)
+    )
     sides: tuple[tuple[Side, npt.NDArray[np.bool_]], ...] = (
-        ("dense", np.isin(candidates, near)),
-        ("lexical", np.isin(candidates, matching)),
+        ("dense", found.near),
+        ("lexical", found.matching),
     )
     return [
         Hit(
-            chunk=index.chunk(int(candidates[n])),
+            chunk=index.chunk(found.places[n]),
             score=float(scores[n]),
-            dense=float(products[n]),
-            lexical=float(shares[n]),
-            found_by=tuple(side for side, found in sides if found[n]),
+            dense=float(found.dense[n]),
+            lexical=float(max(found.direct[n], found.translated[n])),
+            found_by=tuple(side for side, there in sides if there[n]),
         )
         for n in highest(scores, k)
     ]

@@ -26,6 +26,7 @@ from xhqa.errors import (
     NotFoundError,
     OverloadedError,
     StorageFullError,
+    StoreError,
     XhqaError,
 )
 
@@ -39,6 +40,7 @@ STATUS_OF: dict[type[XhqaError], int] = {
     StorageFullError: 507,
     IndexDamagedError: 503,
     ModelError: 503,
+    StoreError: 503,
 }
 # Python 3.13 renamed these two; a response must not depend on the interpreter.
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}

@@ -17,6 +17,11 @@ T = TypeVar("T")
 
 # How much of the mean time at work the last question makes up.
 _NEWEST = 0.2
+# A queue that has not been empty for so many seconds is no burst any more ("controlled delay",
+# Nichols and Jacobson 2012; as admission: Maurer 2015, "Fail at Scale").
+_BURST = 0.5
+# How many may then wait for each one at work.
+_STANDING = 3
 
 
 class ClientLeftError(Exception):
@@ -27,8 +32,9 @@ class Workers:
     """Runs calls in ``at_work`` threads while at most ``queue`` more wait.
 
     More are refused at once: a queue that grows makes everybody wait for answers that nobody
-    wants any more. A call that its client gave up before it began never runs; one that has begun
-    keeps its place until it is done, since a thread cannot be stopped.
+    wants any more. The whole queue is for bursts; under lasting load it is kept short. A call that
+    its client gave up before it began never runs; one that has begun keeps its place until it is
+    done, since a thread cannot be stopped.
     """
 
     def __init__(self, at_work: int, queue: int, deadline: float) -> None:
@@ -36,6 +42,8 @@ class Workers:
         self._pool = ThreadPoolExecutor(at_work, thread_name_prefix="question")
         self._at_work = at_work
         self._places = at_work + queue
+        self._lasting = at_work * (1 + min(queue, _STANDING))
+        self._without_queue = time.monotonic()
         self.deadline = deadline
         self._lock = threading.Lock()
         self._taken = 0
@@ -79,7 +87,7 @@ class Workers:
 
     def _submit(self, call: Callable[[], T]) -> Future[T]:
         with self._lock:
-            if self._taken >= self._places:
+            if self._taken >= self._open_places():
                 wait = max(1, math.ceil(self._mean_seconds * self._taken / self._at_work))
                 raise OverloadedError(
                     f"Too many questions at once: try again in {wait} s.", retry_after=wait
@@ -88,6 +96,12 @@ class Workers:
         future = self._pool.submit(self._timed, call)
         future.add_done_callback(self._free)
         return future
+
+    def _open_places(self) -> int:
+        now = time.monotonic()
+        if self._taken <= self._at_work:
+            self._without_queue = now
+        return self._places if now - self._without_queue < _BURST else self._lasting
 
     def _timed(self, call: Callable[[], T]) -> T:
         began = time.monotonic()
@@ -100,6 +114,8 @@ class Workers:
     def _free(self, future: Future[T]) -> None:
         with self._lock:
             self._taken -= 1
+            if self._taken <= self._at_work:
+                self._without_queue = time.monotonic()
 
     def _too_late(self, future: Future[T]) -> DeadlineError:
         future.cancel()

@@ -1,4 +1,6 @@
-"""The index on disk: immutable generations behind one pointer that is swapped atomically.
+"""What is searched, on disk or in a Milvus: documents, their passages, vectors and words.
+
+On disk an index is a folder of immutable generations behind one pointer that is swapped atomically:
 
     index/CURRENT                     {"generation": name, "manifest_sha256": …}
     index/generations/<name>/         manifest.json, documents.sqlite, vectors.npy, lexical/,
@@ -9,7 +11,24 @@ a reader sees the old index or the new one and nothing between. Documents live i
 generation, in one SQLite file: what is cited and what is searched can then never differ.
 """
 
-from xhqa.index.build import Progress, build, embedding_text
-from xhqa.index.generation import Entry, Index, exists, open_index
+from xhqa.index.build import build
+from xhqa.index.change import Change, Entry, Held, Progress
+from xhqa.index.corpus import Corpus, corpus_of
+from xhqa.index.generation import Generation, open_index
+from xhqa.index.passages import embedding_text
+from xhqa.index.protocol import Candidates, Index
 
-__all__ = ["Entry", "Index", "Progress", "build", "embedding_text", "exists", "open_index"]
+__all__ = [
+    "Candidates",
+    "Change",
+    "Corpus",
+    "Entry",
+    "Generation",
+    "Held",
+    "Index",
+    "Progress",
+    "build",
+    "corpus_of",
+    "embedding_text",
+    "open_index",
+]

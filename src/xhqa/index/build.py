@@ -8,39 +8,38 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from xhqa.background import QUESTIONS
 from xhqa.encode import Encoder
 from xhqa.errors import BusyError, IndexDamagedError, InputError
 from xhqa.index.cache import EmbeddingCache
+from xhqa.index.change import Change, Entry, Held, Progress, silent
 from xhqa.index.generation import (
     CHUNK,
     FORMAT,
-    Entry,
-    Index,
+    Generation,
     chunk_of,
     connect,
     current_generation,
-    entries_of,
+    entry_of,
     exists,
     open_index,
     sha256_of,
+    uri_of,
     verify,
 )
+from xhqa.index.passages import chunks_of, embedding_text, half, question_means, sentences_in
 from xhqa.lexical import LexicalIndex, tokenize
-from xhqa.load import repair
-from xhqa.split import split
 from xhqa.store import Vectors, create, finish, kind
-from xhqa.types import Chunk
+from xhqa.types import Document
 
-MAX_CHUNK_TOKENS = 256
 _BATCH = 32
 # Chunks that are read back and sorted by length together.
 _WINDOW = 4096
@@ -58,40 +57,23 @@ CREATE TABLE sentence_vectors (position INTEGER PRIMARY KEY, vectors BLOB NOT NU
 CREATE INDEX chunks_document ON chunks (document_id);
 """
 
-Progress = Callable[[str, int, int], None]
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    return None
-
-
-def embedding_text(title: str, chunk: Chunk) -> str:
-    """What the encoder gets of a chunk: document title and heading path, then the text."""
-    heading = " / ".join(dict.fromkeys(part for part in (title, *chunk.section_path)))
-    return f"{heading}\n{chunk.text}" if heading else chunk.text
-
-
-def _sentences_in(text: str, chunk: Chunk) -> list[tuple[int, int]]:
-    """Where the chunk's sentences stand in its embedding text."""
-    before = len(text) - len(chunk.text)
-    return [(before + start, before + end) for start, end in chunk.sentences]
-
 
 def build(
     index_dir: Path,
-    change: Callable[[list[Entry]], list[Entry]],
+    change: Callable[[Sequence[Held]], Change],
     encoder: Encoder,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     *,
     over_damage: bool = False,
-) -> Index:
+) -> Generation:
     """Write a new generation and make it the current one.
 
-    ``change`` gets the entries of the current index and returns those of the new one. Unchanged
+    ``change`` gets what the current index holds and returns what becomes of it. Unchanged
     documents keep their chunks and, under the same encoder, their vectors; what an interrupted
     build had embedded is not embedded again. ``progress`` is told stage, number done and total.
-    Raises BusyError where another process is building, and IndexDamagedError where the current
-    index's documents cannot be read, unless ``over_damage`` allows to start from none.
+    Raises BusyError where another process is building, InputError for two documents of one id,
+    and IndexDamagedError where the current index's documents cannot be read, unless
+    ``over_damage`` allows to start from none.
     """
     from filelock import FileLock, Timeout
 
@@ -106,13 +88,12 @@ def build(
         ) from error
     try:
         _clear(generations)
-        held, old = _held(index_dir, encoder, over_damage)
-        entries = change(held)
-        _refuse_duplicates(entries)
         work = Path(tempfile.mkdtemp(prefix=".building-", dir=generations))
         cache = EmbeddingCache(index_dir / "embeddings.sqlite", encoder)
-        with closing(cache):
-            manifest_sha256 = _write_generation(work, entries, old, encoder, cache, progress)
+        with closing(cache), closing(_Old.of(index_dir, encoder, over_damage)) as old:
+            writer = _Writer(work, old, encoder, cache, progress)
+            with closing(writer.database):
+                manifest_sha256 = writer.write(change(old.held))
         name = f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{manifest_sha256[:8]}"
         progress("switch", 0, 2)
         os.replace(work, generations / name)
@@ -138,25 +119,6 @@ def _clear(generations: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _held(index_dir: Path, encoder: Encoder, over_damage: bool) -> tuple[list[Entry], Index | None]:
-    """The current entries, and the index if its vectors can be used again."""
-    if not exists(index_dir):
-        return [], None
-    try:
-        index = open_index(index_dir, encoder)
-        return index.entries(), index
-    except IndexDamagedError:
-        try:
-            folder, manifest = current_generation(index_dir)
-            verify(folder, manifest, "documents.sqlite")
-        except IndexDamagedError:
-            if over_damage:
-                return [], None
-            raise
-        with closing(connect(folder)) as database:
-            return entries_of(database), None
-
-
 def _current_name(index_dir: Path) -> str | None:
     """The name in CURRENT, whether or not it can be opened."""
     try:
@@ -165,102 +127,185 @@ def _current_name(index_dir: Path) -> str | None:
         return None
 
 
-def _refuse_duplicates(entries: Sequence[Entry]) -> None:
-    seen: dict[str, str] = {}
-    for entry in entries:
-        document = entry.document
-        if document.id in seen:
-            raise InputError(
-                f"{seen[document.id]} and {document.source_name} would both be document "
-                f"{document.id!r}: rename one"
+class _Old:
+    """What the current index has to give: its documents, and their chunks if they can be used."""
+
+    def __init__(self, folder: Path | None, index: Generation | None) -> None:
+        self.folder = folder
+        self.index = index
+        self._database = connect(folder) if folder else sqlite3.connect(":memory:")
+        if folder is None:
+            self._database.executescript(_SCHEMA)
+        self.held = tuple(
+            Held(row[0], row[1], bool(row[2]))
+            for row in self._database.execute(
+                "SELECT id, source_name, uploaded FROM documents ORDER BY position"
             )
-        seen[document.id] = document.source_name
+        )
+
+    @classmethod
+    def of(cls, index_dir: Path, encoder: Encoder, over_damage: bool) -> _Old:
+        if not exists(index_dir):
+            return cls(None, None)
+        try:
+            index = open_index(index_dir, encoder)
+            return cls(index.folder, index)
+        except IndexDamagedError:
+            try:
+                folder, manifest = current_generation(index_dir)
+                verify(folder, manifest, "documents.sqlite")
+            except IndexDamagedError:
+                if over_damage:
+                    return cls(None, None)
+                raise
+            return cls(folder, None)
+
+    def entry(self, document_id: str) -> Entry:
+        return entry_of(self._database, document_id)
+
+    def chunks(self, entry: Entry) -> tuple[int, int]:
+        """Position of the first and number of the chunks of this very document; none where it
+        changed or its vectors are another encoder's."""
+        document = entry.document
+        if self.index is None:
+            return 0, 0
+        first, count = self._database.execute(
+            "SELECT min(c.position), count(*) FROM chunks c JOIN documents d ON d.id ="
+            " c.document_id WHERE d.id = ? AND d.sha256 = ? AND d.title = ? AND d.media_type = ?",
+            (document.id, document.sha256, document.title, document.media_type),
+        ).fetchone()
+        return first or 0, count
+
+    def close(self) -> None:
+        self._database.close()
 
 
-def _write_generation(
-    work: Path,
-    entries: Sequence[Entry],
-    old: Index | None,
-    encoder: Encoder,
-    cache: EmbeddingCache,
-    progress: Progress,
-) -> str:
-    """Write all files of a generation into ``work``; return the sha256 of its manifest.
+class _Writer:
+    """Writes all files of a generation into the folder ``work``.
 
-    Chunks go to the database as they are split and are read back from there, so that memory does
-    not grow with them.
+    Documents and chunks go to the database as they come and are read back from there, so that
+    memory does not grow with them.
     """
-    with closing(sqlite3.connect(work / "documents.sqlite")) as database:
+
+    def __init__(
+        self,
+        work: Path,
+        old: _Old,
+        encoder: Encoder,
+        cache: EmbeddingCache,
+        progress: Progress,
+    ) -> None:
+        self._work = work
+        self._old = old
+        self._encoder = encoder
+        self._cache = cache
+        self._progress = progress
+        self.database = sqlite3.connect(work / "documents.sqlite", uri=True)
         # What is half written is thrown away, and what is done is synced with all other files.
-        database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _SCHEMA)
-        kept = _write_chunks(database, entries, old, encoder, progress)
+        self.database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
+        self.database.executescript(_SCHEMA)
+        if old.folder:
+            self.database.execute("ATTACH ? AS old", (uri_of(old.folder),))
+
+    def write(self, change: Change) -> str:
+        """All files of the changed index; returns the sha256 of its manifest."""
+        work, database, progress = self._work, self.database, self._progress
+        kept = self._write_documents(change)
+        ((documents,),) = database.execute("SELECT count(*) FROM documents")
         ((count,),) = database.execute("SELECT count(*) FROM chunks")
-        vectors = create(work, count, encoder.dimension)
-        if old:
-            for at in range(0, len(kept), _WINDOW):
-                now, before = np.array(kept[at : at + _WINDOW], np.int64).T
-                vectors[now] = old.store.vectors(before)
-        missing = np.setdiff1d(np.arange(count), np.array([n for n, _ in kept], np.int64))
-        _embed(database, missing, vectors, encoder, cache, progress)
+        vectors = create(work, count, self._encoder.dimension)
+        missing = np.ones(count, np.bool_)
+        for now, before, length in kept:
+            assert self._old.index is not None
+            missing[now : now + length] = False
+            vectors[now : now + length] = self._old.index.store.vectors(
+                range(before, before + length)
+            )
+        self._embed(np.flatnonzero(missing), vectors)
         progress("write", 0, 3)
         database.commit()
         finish(work, vectors)
         progress("write", 1, 3)
         tokens = database.execute("SELECT tokens FROM chunks ORDER BY position")
         LexicalIndex.build(json.loads(row) for (row,) in tokens).save(work / "lexical")
-    progress("write", 2, 3)
-    means = [encoder.encode_queries(questions).mean(axis=0) for questions in QUESTIONS.values()]
-    np.save(work / "question_means.npy", np.stack(means), allow_pickle=False)
-    progress("write", 3, 3)
+        progress("write", 2, 3)
+        database.close()
+        means = question_means(self._encoder)
+        np.save(work / "question_means.npy", np.stack(list(means.values())), allow_pickle=False)
+        progress("write", 3, 3)
 
-    files = sorted(p for p in work.rglob("*") if p.is_file())
-    manifest = {
-        "format": FORMAT,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "encoder": {
-            "name": encoder.name,
-            "fingerprint": encoder.fingerprint,
-            "dimension": encoder.dimension,
-        },
-        "documents": len(entries),
-        "chunks": count,
-        "vectors": kind(work),
-        "files": {p.relative_to(work).as_posix(): sha256_of(p) for p in files},
-    }
-    (work / "manifest.json").write_text(json.dumps(manifest, indent=2), "utf-8")
-    work.chmod(0o755)
-    for path in [*files, work / "manifest.json", work / "lexical", work]:
-        _sync(path)
-    return str(sha256_of(work / "manifest.json"))
+        files = sorted(p for p in work.rglob("*") if p.is_file())
+        encoder = self._encoder
+        manifest = {
+            "format": FORMAT,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "encoder": {
+                "name": encoder.name,
+                "fingerprint": encoder.fingerprint,
+                "dimension": encoder.dimension,
+            },
+            "documents": documents,
+            "chunks": count,
+            "vectors": kind(work),
+            "files": {p.relative_to(work).as_posix(): sha256_of(p) for p in files},
+        }
+        (work / "manifest.json").write_text(json.dumps(manifest, indent=2), "utf-8")
+        work.chmod(0o755)
+        for path in [*files, work / "manifest.json", work / "lexical", work]:
+            _sync(path)
+        return str(sha256_of(work / "manifest.json"))
 
+    def _write_documents(self, change: Change) -> list[tuple[int, int, int]]:
+        """Write the documents and their chunks; return where chunks are kept with their vectors:
+        position now, position before, number of them."""
+        places = {held.id: place for place, held in enumerate(self._old.held)}
+        written: dict[str, str] = {}
+        kept: list[tuple[int, int, int]] = []
+        count = 0
 
-def _write_chunks(
-    database: sqlite3.Connection,
-    entries: Sequence[Entry],
-    old: Index | None,
-    encoder: Encoder,
-    progress: Progress,
-) -> list[tuple[int, int]]:
-    """Write the documents and their chunks; return the positions, now and in ``old``, of those
-    that are kept with their vectors."""
-    # Room for the prompt and the heading path, which go with a chunk.
-    longest = min(MAX_CHUNK_TOKENS, max(encoder.max_tokens // 2, encoder.max_tokens - 64))
-    kept: list[tuple[int, int]] = []
-    position = 0
-    for number, entry in enumerate(entries):
-        progress("split", number, len(entries))
-        document = entry.document
-        _write_document(database, number, entry)
-        chunks, tokens, before = old.reusable(document) if old else ([], [], [])
-        if old and chunks:
-            kept += zip(range(position, position + len(chunks)), before, strict=True)
-            for offset, chunk in enumerate(chunks):
-                stored = _half(old.sentence_vectors(chunk))
-                database.execute(_SENTENCES, (position + offset, stored))
-        else:
-            chunks = split(document, repair(document), encoder.count_tokens, longest)
-            tokens = [tokenize(embedding_text(document.title, chunk)) for chunk in chunks]
-        database.executemany(
+        def others() -> Iterator[Entry]:
+            for held in self._old.held:
+                if held.id not in written and change.keep(held):
+                    yield self._old.entry(held.id)
+
+        expected = max(1, change.expected + len(places))
+        for done, entry in enumerate(chain(change.put, others())):
+            self._progress("split", min(done, expected), expected)
+            document = entry.document
+            if document.id in written:
+                raise InputError(
+                    f"{written[document.id]} and {document.source_name} would both be document "
+                    f"{document.id!r}: rename one"
+                )
+            written[document.id] = document.source_name
+            self._write_document(places.setdefault(document.id, len(places)), entry)
+            before, length = self._old.chunks(entry)
+            if length:
+                self._copy_chunks(count, before, length)
+                kept.append((count, before, length))
+            else:
+                length = self._write_chunks(count, document)
+            count += length
+        self._progress("split", expected, expected)
+        return kept
+
+    def _copy_chunks(self, now: int, before: int, length: int) -> None:
+        shift, last = now - before, before + length - 1
+        self.database.execute(
+            f"INSERT INTO chunks SELECT position + ?, {_CHUNK_COLUMNS} FROM old.chunks"
+            " WHERE position BETWEEN ? AND ?",
+            (shift, before, last),
+        )
+        self.database.execute(
+            "INSERT INTO sentence_vectors SELECT position + ?, vectors FROM old.sentence_vectors"
+            " WHERE position BETWEEN ? AND ?",
+            (shift, before, last),
+        )
+
+    def _write_chunks(self, position: int, document: Document) -> int:
+        """Split a document; return the number of its chunks, the first at ``position``."""
+        chunks = chunks_of(document, self._encoder)
+        self.database.executemany(
             "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
@@ -273,85 +318,71 @@ def _write_chunks(
                     chunk.text,
                     array.array("i", chunk.view.origin).tobytes(),
                     json.dumps(chunk.sentences),
-                    json.dumps(row, ensure_ascii=False),
+                    json.dumps(tokenize(embedding_text(document.title, chunk)), ensure_ascii=False),
                 )
-                for at, (chunk, row) in enumerate(zip(chunks, tokens, strict=True), position)
+                for at, chunk in enumerate(chunks, position)
             ),
         )
-        position += len(chunks)
-    progress("split", len(entries), len(entries))
-    return kept
+        return len(chunks)
 
-
-_SENTENCES = "INSERT INTO sentence_vectors VALUES (?, ?)"
-
-
-def _half(vectors: Vectors) -> bytes:
-    return vectors.astype(np.float16).tobytes()
-
-
-def _write_document(database: sqlite3.Connection, number: int, entry: Entry) -> None:
-    document = entry.document
-    database.execute(
-        "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            number,
-            document.id,
-            document.title,
-            document.source_name,
-            document.sha256,
-            document.media_type,
-            int(entry.uploaded),
-            document.text,
-            json.dumps([(h.start, h.end, h.level) for h in document.headings]),
-            json.dumps(document.pages),
-        ),
-    )
-
-
-def _embed(
-    database: sqlite3.Connection,
-    missing: npt.NDArray[np.int64],
-    vectors: Vectors,
-    encoder: Encoder,
-    cache: EmbeddingCache,
-    progress: Progress,
-) -> None:
-    """Fill in the vectors of the chunks at the positions ``missing``, ascending."""
-    done = 0
-    for at in range(0, len(missing), _WINDOW):
-        window = missing[at : at + _WINDOW]
-        wanted = set(window.tolist())
-        rows = database.execute(
-            f"SELECT c.position, d.title, {CHUNK} FROM chunks c JOIN documents d"
-            " ON d.id = c.document_id WHERE c.position BETWEEN ? AND ? ORDER BY c.position",
-            (int(window[0]), int(window[-1])),
+    def _write_document(self, place: int, entry: Entry) -> None:
+        document = entry.document
+        self.database.execute(
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                place,
+                document.id,
+                document.title,
+                document.source_name,
+                document.sha256,
+                document.media_type,
+                int(entry.uploaded),
+                document.text,
+                json.dumps([(h.start, h.end, h.level) for h in document.headings]),
+                json.dumps(document.pages),
+            ),
         )
-        unknown: list[tuple[int, str, list[tuple[int, int]]]] = []
-        for position, title, *row in rows:
-            if position not in wanted:
-                continue
-            chunk = chunk_of(tuple(row))
-            text = embedding_text(title, chunk)
-            parts = _sentences_in(text, chunk)
-            if known := cache.get(text, parts):
-                vectors[position], stored = known
-                database.execute(_SENTENCES, (position, stored))
-                done += 1
-            else:
-                unknown.append((position, text, parts))
-        # Longest first: batches of one length.
-        unknown.sort(key=lambda one: -len(one[1]))
-        for start in range(0, len(unknown), _BATCH):
-            progress("embed", done, len(missing))
-            positions, texts, ranges = zip(*unknown[start : start + _BATCH], strict=True)
-            encoded, sentences = encoder.encode_parts(texts, ranges)
-            halves = [_half(rows) for rows in sentences]
-            cache.put(texts, ranges, encoded, halves)
-            vectors[list(positions)] = encoded
-            database.executemany(_SENTENCES, zip(positions, halves, strict=True))
-            done += len(positions)
-    progress("embed", len(missing), len(missing))
+
+    def _embed(self, missing: npt.NDArray[np.int64], vectors: Vectors) -> None:
+        """Fill in the vectors of the chunks at the positions ``missing``, ascending."""
+        done = 0
+        for at in range(0, len(missing), _WINDOW):
+            window = missing[at : at + _WINDOW]
+            wanted = set(window.tolist())
+            rows = self.database.execute(
+                f"SELECT c.position, d.title, {CHUNK} FROM chunks c JOIN documents d"
+                " ON d.id = c.document_id WHERE c.position BETWEEN ? AND ? ORDER BY c.position",
+                (int(window[0]), int(window[-1])),
+            )
+            unknown: list[tuple[int, str, list[tuple[int, int]]]] = []
+            for position, title, *row in rows:
+                if position not in wanted:
+                    continue
+                chunk = chunk_of(tuple(row))
+                text = embedding_text(title, chunk)
+                parts = sentences_in(text, chunk)
+                if known := self._cache.get(text, parts):
+                    vectors[position], stored = known
+                    self.database.execute(_SENTENCES, (position, stored))
+                    done += 1
+                else:
+                    unknown.append((position, text, parts))
+            # Longest first: batches of one length.
+            unknown.sort(key=lambda one: -len(one[1]))
+            for start in range(0, len(unknown), _BATCH):
+                self._progress("embed", done, len(missing))
+                positions, texts, ranges = zip(*unknown[start : start + _BATCH], strict=True)
+                encoded, sentences = self._encoder.encode_parts(texts, ranges)
+                halves = [half(rows) for rows in sentences]
+                self._cache.put(texts, ranges, encoded, halves)
+                vectors[list(positions)] = encoded
+                self.database.executemany(_SENTENCES, zip(positions, halves, strict=True))
+                done += len(positions)
+        self._progress("embed", len(missing), len(missing))
+
+
+_CHUNK_COLUMNS = "id, document_id, section_path, start, end, text, origin, sentences, tokens"
+_SENTENCES = "INSERT INTO sentence_vectors VALUES (?, ?)"
 
 
 def _sync(path: Path) -> None:

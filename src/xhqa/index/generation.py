@@ -9,8 +9,8 @@ import re
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,11 @@ import numpy.typing as npt
 from xhqa.background import QUESTIONS
 from xhqa.encode import Encoder
 from xhqa.errors import IndexDamagedError, NotFoundError
+from xhqa.index.change import Entry
+from xhqa.index.passages import whole
+from xhqa.index.protocol import Candidates
 from xhqa.lexical import LexicalIndex
-from xhqa.store import Vectors, VectorStore, open_store
+from xhqa.store import Vectors, VectorStore, highest, open_store
 from xhqa.types import Chunk, Document, DocumentInfo, Heading, View
 
 # Raised whenever what is written, or how text is repaired, split or tokenized, changes.
@@ -30,16 +33,8 @@ FORMAT = 5
 _REBUILD = "run `xhqa index` to rebuild it"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A document to be in the index; ``uploaded`` ones outlive a rebuild from a folder."""
-
-    document: Document
-    uploaded: bool = False
-
-
-class Index:
-    """An opened generation. Safe to use from several threads."""
+class Generation:
+    """An opened generation, which never changes. Safe to use from several threads."""
 
     def __init__(
         self,
@@ -65,6 +60,20 @@ class Index:
         """The number of chunks."""
         return int(self.manifest["chunks"])
 
+    def view(self) -> Generation:
+        """What one question is answered with."""
+        return self
+
+    def describe(self) -> str:
+        return (
+            f"{self.folder}: {self.manifest['documents']} documents, {len(self)} passages, "
+            f"built {self.manifest['created']}"
+        )
+
+    @property
+    def empty(self) -> bool:
+        return not self.manifest["documents"]
+
     def documents(self) -> tuple[DocumentInfo, ...]:
         rows = self._rows(
             "SELECT d.id, d.title, d.source_name, d.sha256, length(d.text), d.media_type,"
@@ -83,11 +92,6 @@ class Index:
             )
             for row in rows
         )
-
-    def entries(self) -> list[Entry]:
-        """All documents with their texts, in order."""
-        with self._lock:
-            return entries_of(self._database)
 
     def document(self, document_id: str) -> Document:
         """Raises NotFoundError where there is none."""
@@ -128,22 +132,44 @@ class Index:
             "SELECT vectors FROM sentence_vectors JOIN chunks USING (position) WHERE id = ?",
             (chunk.id,),
         )
-        vectors = np.frombuffer(stored, np.float16).astype(np.float32)
-        return vectors.reshape(len(chunk.sentences), -1)
+        return whole(stored, len(chunk.sentences))
 
-    def reusable(self, document: Document) -> tuple[list[Chunk], list[list[str]], list[int]]:
-        """The chunks, tokens and positions of this very document; empty where it changed."""
-        rows = self._rows(
-            f"SELECT {CHUNK}, c.tokens, c.position FROM chunks c JOIN documents d"
-            " ON d.id = c.document_id WHERE d.id = ? AND d.sha256 = ? AND d.title = ?"
-            " AND d.media_type = ? ORDER BY c.position",
-            (document.id, document.sha256, document.title, document.media_type),
+    def candidates(
+        self,
+        vector: Vectors,
+        tokens: Sequence[str],
+        translated: Sequence[Mapping[str, float]],
+        weights: tuple[float, float],
+        count: int,
+        among: Sequence[str] | None = None,
+    ) -> Candidates:
+        """As ``Index.candidates``; places are chunk positions."""
+        positions = None if among is None else self.positions(among)
+        near, _ = self.store.search(vector, count, positions)
+        direct = self.lexical.shares(tokens)
+        by_meaning = self.lexical.alternative_shares(translated)
+        lexical = direct * np.float32(weights[0]) + by_meaning * np.float32(weights[1])
+        if positions is None:
+            holding = np.flatnonzero(lexical)
+        else:
+            pool = np.asarray(positions, np.int64)
+            holding = pool[lexical[pool] > 0]
+        matching = holding[highest(lexical[holding], count)]
+        places = np.union1d(near, matching)
+        return Candidates(
+            places=places.tolist(),
+            dense=self.store.vectors(places) @ vector,
+            direct=direct[places],
+            translated=by_meaning[places],
+            near=np.isin(places, near),
+            matching=np.isin(places, matching),
         )
-        return (
-            [chunk_of(row[:8]) for row in rows],
-            [json.loads(row[8]) for row in rows],
-            [row[9] for row in rows],
-        )
+
+    def idfs(self, tokens: Iterable[str]) -> dict[str, float]:
+        return self.lexical.idfs(tokens)
+
+    def word_weights(self, words: Sequence[Mapping[str, float]]) -> Vectors:
+        return self.lexical.word_weights(words)
 
     def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._lock:
@@ -172,7 +198,7 @@ def exists(index_dir: Path) -> bool:
     return (index_dir / "CURRENT").is_file()
 
 
-def open_index(index_dir: Path, encoder: Encoder) -> Index:
+def open_index(index_dir: Path, encoder: Encoder) -> Generation:
     """Open the current generation after checking every file against its sha256.
 
     Raises NotFoundError where there is no index, IndexDamagedError naming the file that does not
@@ -221,7 +247,7 @@ def verify(folder: Path, manifest: dict[str, Any], file: str) -> None:
         raise IndexDamagedError(f"{folder / file} is damaged (sha256 differs): {_REBUILD}")
 
 
-def _open(folder: Path, manifest: dict[str, Any], encoder: Encoder) -> Index:
+def _open(folder: Path, manifest: dict[str, Any], encoder: Encoder) -> Generation:
     for file in manifest["files"]:
         verify(folder, manifest, file)
     built_with = manifest["encoder"]
@@ -235,22 +261,26 @@ def _open(folder: Path, manifest: dict[str, Any], encoder: Encoder) -> Index:
     lexical = LexicalIndex.load(folder / "lexical")
     means = np.load(folder / "question_means.npy", allow_pickle=False)
     database = connect(folder)
-    return Index(
+    return Generation(
         folder, manifest, database, store, lexical, dict(zip(QUESTIONS, means, strict=True))
     )
 
 
+def uri_of(folder: Path) -> str:
+    """The generation's database as SQLite is to open it: read-only, without locks."""
+    return f"{(folder / 'documents.sqlite').resolve().as_uri()}?mode=ro&immutable=1"
+
+
 def connect(folder: Path) -> sqlite3.Connection:
-    return sqlite3.connect(
-        f"{(folder / 'documents.sqlite').resolve().as_uri()}?mode=ro&immutable=1",
-        uri=True,
-        check_same_thread=False,
+    return sqlite3.connect(uri_of(folder), uri=True, check_same_thread=False)
+
+
+def entry_of(database: sqlite3.Connection, document_id: str) -> Entry:
+    """A document that is there."""
+    (row,) = database.execute(
+        f"SELECT {_DOCUMENT}, uploaded FROM documents WHERE id = ?", (document_id,)
     )
-
-
-def entries_of(database: sqlite3.Connection) -> list[Entry]:
-    rows = database.execute(f"SELECT {_DOCUMENT}, uploaded FROM documents ORDER BY position")
-    return [Entry(_document_of(row[:-1]), bool(row[-1])) for row in rows]
+    return Entry(_document_of(row[:-1]), bool(row[-1]))
 
 
 _DOCUMENT = "id, title, text, source_name, sha256, media_type, headings, pages"

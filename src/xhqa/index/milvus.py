@@ -1,0 +1,259 @@
+"""An index in a Milvus, which many servers share: a cluster, or Milvus Lite in one process.
+
+Three collections, whose names begin with the setting's prefix:
+
+    …_documents   a header for each document, and one ("meta") that names the encoder
+    …_contents    texts and passages, in parts that fit into a field
+    …_chunks      what is searched: vectors, and the words for the engine's BM25
+
+A document's contents and chunks carry a version. They are written first and its header, which
+names the version, last: a document is there with its header and gone without it, whatever else
+is still to be written or deleted. Nothing is ever changed in place, so what is kept in memory of
+a version is never out of date.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from xhqa.config import Settings
+from xhqa.encode import Encoder
+from xhqa.errors import IndexDamagedError, InputError, ModelError, NotFoundError, StoreError
+from xhqa.index.change import Change, Entry, Held, Progress, silent
+from xhqa.index.milvus_index import Headers, MilvusIndex
+from xhqa.index.milvus_rows import (
+    FORMAT,
+    META,
+    Header,
+    Names,
+    header_row,
+    key_of,
+    parts,
+    passage_content,
+    text_content,
+    words_field,
+)
+from xhqa.index.passages import chunks_of, embedding_text, question_means, sentences_in
+from xhqa.lexical import tokenize
+from xhqa.types import Chunk
+
+# Passages that are embedded and written together.
+_BATCH = 64
+_ENCODED = 32
+
+
+class Milvus:
+    """The corpus behind an address; safe for several processes at once, document by document."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises InputError without an address, ModelError without the extra."""
+        self.place = settings.milvus_uri
+        if not self.place:
+            raise InputError(
+                "XHQA_STORE=milvus needs XHQA_MILVUS_URI: an address, or a path ending in .db"
+            )
+        self._names = Names(settings.milvus_prefix)
+        self._token = settings.milvus_token.get_secret_value()
+
+    def exists(self) -> bool:
+        with _told(self.place):
+            return bool(self._client().has_collection(self._names.documents))
+
+    def open(self, encoder: Encoder) -> MilvusIndex:
+        if not self.exists():
+            raise NotFoundError(f"there is no index in {self.place}: run `xhqa index`")
+        with _told(self.place):
+            headers = Headers(self._client(), self._names)
+            meta = headers.meta()
+            if meta is None or meta.get("format") != FORMAT:
+                raise IndexDamagedError(
+                    f"{self.place} has format {meta and meta.get('format')}, this xhqa reads "
+                    f"{FORMAT}: run `xhqa index` to rebuild it"
+                )
+            if meta["fingerprint"] != encoder.fingerprint:
+                raise IndexDamagedError(
+                    f"the index was built with the encoder {meta['encoder']} "
+                    f"({meta['fingerprint']}), but {encoder.name} ({encoder.fingerprint}) is in "
+                    "use: run `xhqa index` to rebuild it, or set XHQA_ENCODER"
+                )
+            return MilvusIndex(self._client(), self._names, self.place, question_means(encoder))
+
+    def change(
+        self,
+        change: Callable[[Sequence[Held]], Change],
+        encoder: Encoder,
+        progress: Progress = silent,
+        *,
+        over_damage: bool = False,
+    ) -> MilvusIndex:
+        """Document after document: each is there as it was or as it is to be. Unchanged ones are
+        left alone."""
+        with _told(self.place):
+            client = self._client()
+            headers = Headers(client, self._names)
+            anew = self._prepared(client, headers, encoder)
+            held = {header.info.id: header for header in headers.all()}
+            wanted = change(
+                [Held(h.info.id, h.info.source_name, h.uploaded) for h in held.values()]
+            )
+            writer = _Writer(client, self._names, encoder)
+            put: set[str] = set()
+            expected = max(1, wanted.expected + (len(held) if anew else 0))
+            for done, entry in enumerate(wanted.put):
+                progress("index", min(done, expected), expected)
+                document = entry.document
+                if document.id in put:
+                    raise InputError(
+                        f"two files would both be document {document.id!r}: rename "
+                        f"{document.source_name}"
+                    )
+                put.add(document.id)
+                header = held.get(document.id)
+                if header is None or anew or not header.is_of(entry):
+                    writer.put(entry, header)
+            for header in held.values():
+                if header.info.id in put:
+                    continue
+                if not wanted.keep(Held(header.info.id, header.info.source_name, header.uploaded)):
+                    writer.remove(header)
+                elif anew:
+                    writer.put(Entry(headers.document(header), header.uploaded), header)
+            writer.finish()
+            progress("index", expected, expected)
+            return self.open(encoder)
+
+    def _prepared(self, client: Any, headers: Headers, encoder: Encoder) -> bool:
+        """Make the collections that are missing; whether everything must be embedded anew."""
+        names = self._names
+        meta = headers.meta() if client.has_collection(names.documents) else None
+        fitting = {
+            "format": FORMAT,
+            "encoder": encoder.name,
+            "fingerprint": encoder.fingerprint,
+            "dimension": encoder.dimension,
+        }
+        if meta == fitting:
+            return False
+        if client.has_collection(names.chunks):
+            client.drop_collection(names.chunks)
+        names.create(client, encoder.dimension)
+        client.upsert(names.documents, [header_row(META, "", fitting)])
+        return True
+
+    def _client(self) -> Any:
+        return _connected(self.place, self._token)
+
+
+class _Writer:
+    """Writes documents, many small ones together, and takes away what they replace."""
+
+    def __init__(self, client: Any, names: Names, encoder: Encoder) -> None:
+        self._client = client
+        self._names = names
+        self._encoder = encoder
+        self._waiting: list[tuple[Entry, Header | None, list[Chunk]]] = []
+
+    def put(self, entry: Entry, before: Header | None) -> None:
+        self._waiting.append((entry, before, chunks_of(entry.document, self._encoder)))
+        if sum(len(chunks) for _, _, chunks in self._waiting) >= _BATCH:
+            self.finish()
+
+    def finish(self) -> None:
+        """Write what waits."""
+        texts, ranges = [], []
+        for entry, _, chunks in self._waiting:
+            for chunk in chunks:
+                text = embedding_text(entry.document.title, chunk)
+                texts.append(text)
+                ranges.append(sentences_in(text, chunk))
+        encoded = self._encoded(texts, ranges)
+        contents: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
+        headers: list[dict[str, Any]] = []
+        for entry, before, chunks in self._waiting:
+            key, version = key_of(entry.document.id), uuid.uuid4().hex
+            contents += parts(key, version, 0, text_content(entry.document))
+            for number, chunk in enumerate(chunks, 1):
+                text, vector, sentences = next(encoded)
+                contents += parts(key, version, number, passage_content(chunk, sentences))
+                rows.append(
+                    {
+                        "id": f"{key}.{version}.{number}",
+                        "document": key,
+                        "version": version,
+                        "vector": vector,
+                        "words": words_field(tokenize(text)),
+                    }
+                )
+            added = before.added if before else time.time_ns()
+            header = Header.of(entry, version, len(chunks), added)
+            headers.append(header_row(key, version, header.facts()))
+        for at in range(0, len(contents), _BATCH):
+            self._client.insert(self._names.contents, contents[at : at + _BATCH])
+        if rows:
+            self._client.insert(self._names.chunks, rows)
+        if headers:
+            self._client.upsert(self._names.documents, headers)
+        for _, before, _ in self._waiting:
+            if before:
+                self._forget(before)
+        self._waiting.clear()
+
+    def remove(self, header: Header) -> None:
+        self._client.delete(self._names.documents, ids=[key_of(header.info.id)])
+        self._forget(header)
+
+    def _forget(self, header: Header) -> None:
+        for name in (self._names.chunks, self._names.contents):
+            self._client.delete(name, filter=f'version == "{header.version}"')
+
+    def _encoded(
+        self, texts: list[str], ranges: list[list[tuple[int, int]]]
+    ) -> Iterator[tuple[str, Any, Any]]:
+        # Longest first: batches of one length.
+        order = sorted(range(len(texts)), key=lambda n: -len(texts[n]))
+        made: dict[int, tuple[str, Any, Any]] = {}
+        for at in range(0, len(order), _ENCODED):
+            batch = order[at : at + _ENCODED]
+            vectors, sentences = self._encoder.encode_parts(
+                [texts[n] for n in batch], [ranges[n] for n in batch]
+            )
+            for n, vector, rows in zip(batch, vectors, sentences, strict=True):
+                made[n] = texts[n], vector, rows
+        return (made[n] for n in range(len(texts)))
+
+
+@cache
+def _connected(uri: str, token: str) -> Any:
+    """One client for each address in a process: Milvus Lite has a folder to itself."""
+    try:
+        from pymilvus import MilvusClient
+    except ImportError as error:
+        raise ModelError("XHQA_STORE=milvus needs an extra: pip install 'xhqa[milvus]'") from error
+    # It logs each failed call with a traceback, and the error is told anyway.
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+    return MilvusClient(uri=uri, token=token)
+
+
+@contextmanager
+def _told(place: str) -> Iterator[None]:
+    """Errors of the engine as ours."""
+    try:
+        from pymilvus import MilvusException
+    except ImportError as error:
+        raise ModelError("XHQA_STORE=milvus needs an extra: pip install 'xhqa[milvus]'") from error
+    try:
+        yield
+    except MilvusException as error:
+        reason = json.dumps(str(error.message)[:200], ensure_ascii=False)
+        raise StoreError(
+            f"the Milvus at {place} does not do what is asked ({reason}): see that it runs and can "
+            "be reached"
+        ) from error
