@@ -7,6 +7,7 @@ import logging
 import math
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -568,6 +569,25 @@ def test_security_headers(client: TestClient, path: str) -> None:
     headers = client.get(path).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
+
+
+def test_the_dashboard_asks_for_what_is_counted(service: FakeService) -> None:
+    app = create_app(service, settings=Settings(), load_seconds={"encoder": 1.5})
+    with TestClient(app) as loaded:
+        loaded.post("/ask", json={"question": "多少？"})
+        text = loaded.get("/metrics").text
+    assert 'xhqa_load_seconds{what="encoder"} 1.5' in text
+    dashboard = json.loads(
+        (Path(__file__).parent.parent / "docs" / "grafana.json").read_text("utf-8")
+    )
+    wanted = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    named = {name for expr in wanted for name in re.findall(r"\b(?:xhqa|process)_\w+", expr)}
+    assert len(named) == 10
+    counted = set(re.findall(r"^(\w+)", text, re.M))
+    assert named <= counted
+    # And the other way round: what is counted is shown.
+    ours = {re.sub("_(total|bucket|sum|count|created)$", "", n) for n in counted if "xhqa" in n}
+    assert ours == {re.sub("_(total|bucket)$", "", n) for n in named if "xhqa" in n}
 
 
 def test_metrics(client: TestClient, service: FakeService) -> None:

@@ -6,6 +6,7 @@ import argparse
 import gc
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from xhqa.api.keys import Key
+    from xhqa.bulk import RayLoader
     from xhqa.config import Settings
     from xhqa.encode import Encoder
     from xhqa.types import Answer
@@ -61,6 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     index = commands.add_parser("index", parents=[indexed], help="(re)build the index from files")
     index.add_argument(
         "paths", nargs="*", type=Path, metavar="PATH", help="files or folders (default: corpus)"
+    )
+    index.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="embed on the Ray cluster at ADDRESS (`auto` where one runs, `local` for one here); "
+        "needs XHQA_STORE=milvus and xhqa[ray]",
     )
     index.set_defaults(run=_index)
 
@@ -186,15 +194,25 @@ def _index(arguments: argparse.Namespace) -> int:
     from xhqa.pipeline import encoder_of
 
     settings = _settings(arguments)
-    return _build(arguments.paths or [Path("corpus")], settings, encoder_of(settings, _notify))
+    paths = arguments.paths or [Path("corpus")]
+    if arguments.ray is None:
+        return _build(paths, settings, encoder_of(settings, _notify))
+    if settings.store != "milvus":
+        raise InputError("--ray needs XHQA_STORE=milvus: an index in a folder is written by one")
+    from xhqa.bulk import RayLoader
+
+    loader = RayLoader(encoder_of(settings, _notify), settings, arguments.ray)
+    return _build(paths, settings, loader.encoder, loader)
 
 
-def _build(paths: Sequence[Path], settings: Settings, encoder: Encoder) -> int:
-    from xhqa.pipeline import build_index
+def _build(
+    paths: Sequence[Path], settings: Settings, encoder: Encoder, loader: RayLoader | None = None
+) -> int:
+    from xhqa.pipeline import build_index, load_files
     from xhqa.progress import Bar
 
     with Bar() as progress:
-        index, refused = build_index(paths, encoder, settings, progress)
+        index, refused = build_index(paths, encoder, settings, progress, loader or load_files)
     for message in refused:
         _notify(f"left out: {message}")
     _notify(index.describe())
@@ -334,7 +352,9 @@ def _application(settings: Settings) -> FastAPI:
         from xhqa.index import corpus_of
         from xhqa.pipeline import Pipeline, encoder_of
 
+        began = time.perf_counter()
         encoder = encoder_of(settings, _notify)
+        load_seconds = {"encoder": time.perf_counter() - began}
     corpus = corpus_of(settings)
     if not corpus.exists():
         _notify(f"no index in {corpus.place} yet: building it from corpus/")
@@ -343,7 +363,9 @@ def _application(settings: Settings) -> FastAPI:
         from xhqa.api import create_app, quiet_gradio
         from xhqa.feedback import FeedbackFile
 
+        began = time.perf_counter()
         pipeline = Pipeline.open(settings=settings, encoder=encoder)
+        load_seconds["index and reader"] = time.perf_counter() - began
         quiet_gradio()
         import xhqa_ui
 
@@ -352,6 +374,7 @@ def _application(settings: Settings) -> FastAPI:
             settings=settings,
             page=lambda asking: xhqa_ui.build_page(asking, FeedbackFile(settings.feedback_file)),
             page_options=xhqa_ui.mount_options(),
+            load_seconds=load_seconds,
         )
 
 

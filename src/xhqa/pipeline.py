@@ -374,13 +374,29 @@ def reader_of(settings: Settings) -> Reader | None:
     return SpanReader.load(path, bundle.converted(settings.cache_dir))
 
 
+# A file that was read, or why it was not.
+Loaded = tuple[Path, Document | InputError]
+
+
+def load_files(files: Sequence[tuple[Path, str]], held: frozenset[str]) -> Iterator[Loaded]:
+    """The documents of ``files``, given as path and source name, one after the other. ``held``: the
+    sha256s of what the index has."""
+    for path, source_name in files:
+        try:
+            yield path, read(path, source_name)
+        except InputError as error:
+            yield path, error
+
+
 def build_index(
     paths: Sequence[Path],
     encoder: Encoder,
     settings: Settings,
     progress: Progress = lambda stage, done, total: None,
+    loader: Callable[[Sequence[tuple[Path, str]], frozenset[str]], Iterator[Loaded]] = load_files,
 ) -> tuple[Index, list[str]]:
-    """Make the index hold the files under ``paths`` and what was uploaded.
+    """Make the index hold the files under ``paths``, as ``loader`` reads them, and what was
+    uploaded.
 
     Returns the index and the messages of the files that were refused. Raises InputError where a
     path does not exist or no file could be read.
@@ -388,13 +404,11 @@ def build_index(
     found = list(files(list(paths)))
     refused: list[str] = []
 
-    def entries() -> Iterator[Entry]:
+    def entries(held: Sequence[Held]) -> Iterator[Entry]:
         ids: set[str] = set()
-        for path, source_name in found:
-            try:
-                document = read(path, source_name)
-            except InputError as error:
-                refused.append(str(error))
+        for path, document in loader(found, frozenset(one.sha256 for one in held)):
+            if isinstance(document, InputError):
+                refused.append(str(document))
                 continue
             if document.id in ids:
                 # Names that differ only in what an id leaves out, or in their folder.
@@ -406,6 +420,8 @@ def build_index(
             names = ", ".join(map(str, paths))
             raise InputError("; ".join(refused) or f"no document in {names}")
 
-    change = Change(entries(), keep=lambda held: held.uploaded, expected=len(found))
-    index = corpus_of(settings).change(lambda held: change, encoder, progress, over_damage=True)
+    def change(held: Sequence[Held]) -> Change:
+        return Change(entries(held), keep=lambda one: one.uploaded, expected=len(found))
+
+    index = corpus_of(settings).change(change, encoder, progress, over_damage=True)
     return index, refused

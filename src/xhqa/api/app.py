@@ -112,12 +112,14 @@ def create_app(
     settings: Settings,
     page: Callable[[Any], gradio.Blocks] | None = None,
     page_options: Mapping[str, Any] | None = None,
+    load_seconds: Mapping[str, float] | None = None,
 ) -> FastAPI:
     """The application: the routes of ``docs/contract.md``, ``/docs``, and the page at ``/``.
 
     Questions go through a bounded number of workers; behind keys, where the settings hold some.
     ``page`` makes the page from the service with its questions so bounded; ``page_options`` (theme,
-    css, js, head …) go to ``gradio.mount_gradio_app``. Every error is ``application/problem+json``.
+    css, js, head …) go to ``gradio.mount_gradio_app``. ``load_seconds``, by what was loaded, are
+    for the metrics. Every error is ``application/problem+json``.
     """
     app = _App(
         title="xhqa",
@@ -131,6 +133,7 @@ def create_app(
     )
     workers = Workers(settings.workers, settings.queue, settings.deadline_seconds)
     metrics = counters.Metrics(workers)
+    metrics.loaded(load_seconds or {})
     if service.ready:
         metrics.index(service.documents())
     app.state.workers = workers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -67,6 +67,12 @@ class Metrics:
             "xhqa_documents", "Documents in the index.", registry=self._registry
         )
         self._passages = Gauge("xhqa_passages", "Passages in the index.", registry=self._registry)
+        self._loaded = Gauge(
+            "xhqa_load_seconds",
+            "Time that loading took at the start.",
+            ("what",),
+            registry=self._registry,
+        )
         for outcome in ("answered", "refused"):
             self._answers.labels(outcome)
 
@@ -88,6 +94,11 @@ class Metrics:
         """What the index holds from now on."""
         self._documents.set(len(documents))
         self._passages.set(sum(document.chunks for document in documents))
+
+    def loaded(self, seconds: Mapping[str, float]) -> None:
+        """How long loading took, by what was loaded."""
+        for what, spent in seconds.items():
+            self._loaded.labels(what).set(spent)
 
     def text(self) -> bytes:
         """All of it in Prometheus' text format."""

@@ -15,7 +15,7 @@ from xhqa.index.build import build
 from xhqa.index.change import Change, Entry, Held, Progress
 from xhqa.index.corpus import Corpus, corpus_of
 from xhqa.index.generation import Generation, open_index
-from xhqa.index.passages import embedding_text
+from xhqa.index.passages import chunks_of, embedding_text, encoded, sentences_in
 from xhqa.index.protocol import Candidates, Index
 
 __all__ = [
@@ -28,7 +28,10 @@ __all__ = [
     "Index",
     "Progress",
     "build",
+    "chunks_of",
     "corpus_of",
     "embedding_text",
+    "encoded",
     "open_index",
+    "sentences_in",
 ]

@@ -35,12 +35,11 @@ from xhqa.index.generation import (
     uri_of,
     verify,
 )
-from xhqa.index.passages import chunks_of, embedding_text, half, question_means, sentences_in
+from xhqa.index.passages import BATCH, chunks_of, embedding_text, half, question_means, sentences_in
 from xhqa.lexical import LexicalIndex, tokenize
 from xhqa.store import Vectors, create, finish, kind
 from xhqa.types import Document
 
-_BATCH = 32
 # Chunks that are read back and sorted by length together.
 _WINDOW = 4096
 
@@ -137,9 +136,9 @@ class _Old:
         if folder is None:
             self._database.executescript(_SCHEMA)
         self.held = tuple(
-            Held(row[0], row[1], bool(row[2]))
+            Held(row[0], row[1], row[2], bool(row[3]))
             for row in self._database.execute(
-                "SELECT id, source_name, uploaded FROM documents ORDER BY position"
+                "SELECT id, source_name, sha256, uploaded FROM documents ORDER BY position"
             )
         )
 
@@ -369,9 +368,9 @@ class _Writer:
                     unknown.append((position, text, parts))
             # Longest first: batches of one length.
             unknown.sort(key=lambda one: -len(one[1]))
-            for start in range(0, len(unknown), _BATCH):
+            for start in range(0, len(unknown), BATCH):
                 self._progress("embed", done, len(missing))
-                positions, texts, ranges = zip(*unknown[start : start + _BATCH], strict=True)
+                positions, texts, ranges = zip(*unknown[start : start + BATCH], strict=True)
                 encoded, sentences = self._encoder.encode_parts(texts, ranges)
                 halves = [half(rows) for rows in sentences]
                 self._cache.put(texts, ranges, encoded, halves)

@@ -29,6 +29,7 @@ class Held:
 
     id: str
     source_name: str
+    sha256: str
     uploaded: bool
 
 

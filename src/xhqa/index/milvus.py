@@ -40,13 +40,18 @@ from xhqa.index.milvus_rows import (
     text_content,
     words_field,
 )
-from xhqa.index.passages import chunks_of, embedding_text, question_means, sentences_in
+from xhqa.index.passages import (
+    chunks_of,
+    embedding_text,
+    encoded,
+    question_means,
+    sentences_in,
+)
 from xhqa.lexical import tokenize
 from xhqa.types import Chunk
 
 # Passages that are embedded and written together.
 _BATCH = 64
-_ENCODED = 32
 
 
 class Milvus:
@@ -100,9 +105,7 @@ class Milvus:
             headers = Headers(client, self._names)
             anew = self._prepared(client, headers, encoder)
             held = {header.info.id: header for header in headers.all()}
-            wanted = change(
-                [Held(h.info.id, h.info.source_name, h.uploaded) for h in held.values()]
-            )
+            wanted = change([header.held for header in held.values()])
             writer = _Writer(client, self._names, encoder)
             put: set[str] = set()
             expected = max(1, wanted.expected + (len(held) if anew else 0))
@@ -121,7 +124,7 @@ class Milvus:
             for header in held.values():
                 if header.info.id in put:
                     continue
-                if not wanted.keep(Held(header.info.id, header.info.source_name, header.uploaded)):
+                if not wanted.keep(header.held):
                     writer.remove(header)
                 elif anew:
                     writer.put(Entry(headers.document(header), header.uploaded), header)
@@ -173,7 +176,7 @@ class _Writer:
                 text = embedding_text(entry.document.title, chunk)
                 texts.append(text)
                 ranges.append(sentences_in(text, chunk))
-        encoded = self._encoded(texts, ranges)
+        made = iter(zip(texts, encoded(self._encoder, texts, ranges), strict=True))
         contents: list[dict[str, Any]] = []
         rows: list[dict[str, Any]] = []
         headers: list[dict[str, Any]] = []
@@ -181,7 +184,7 @@ class _Writer:
             key, version = key_of(entry.document.id), uuid.uuid4().hex
             contents += parts(key, version, 0, text_content(entry.document))
             for number, chunk in enumerate(chunks, 1):
-                text, vector, sentences = next(encoded)
+                text, (vector, sentences) = next(made)
                 contents += parts(key, version, number, passage_content(chunk, sentences))
                 rows.append(
                     {
@@ -213,21 +216,6 @@ class _Writer:
     def _forget(self, header: Header) -> None:
         for name in (self._names.chunks, self._names.contents):
             self._client.delete(name, filter=f'version == "{header.version}"')
-
-    def _encoded(
-        self, texts: list[str], ranges: list[list[tuple[int, int]]]
-    ) -> Iterator[tuple[str, Any, Any]]:
-        # Longest first: batches of one length.
-        order = sorted(range(len(texts)), key=lambda n: -len(texts[n]))
-        made: dict[int, tuple[str, Any, Any]] = {}
-        for at in range(0, len(order), _ENCODED):
-            batch = order[at : at + _ENCODED]
-            vectors, sentences = self._encoder.encode_parts(
-                [texts[n] for n in batch], [ranges[n] for n in batch]
-            )
-            for n, vector, rows in zip(batch, vectors, sentences, strict=True):
-                made[n] = texts[n], vector, rows
-        return (made[n] for n in range(len(texts)))
 
 
 @cache

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from xhqa.index.change import Entry
+from xhqa.index.change import Entry, Held
 from xhqa.index.passages import half, whole
 from xhqa.store import Vectors
 from xhqa.types import Chunk, Document, DocumentInfo, Heading, View
@@ -142,6 +142,11 @@ class Header:
             media_type=document.media_type,
         )
         return cls(info, entry.uploaded, version, added)
+
+    @property
+    def held(self) -> Held:
+        info = self.info
+        return Held(info.id, info.source_name, info.sha256, self.uploaded)
 
     def facts(self) -> dict[str, Any]:
         info = {name: getattr(self.info, name) for name in DocumentInfo.__slots__}

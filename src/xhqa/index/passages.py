@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from xhqa.background import QUESTIONS
-from xhqa.encode import Encoder
+from xhqa.encode import Encoder, Parts
 from xhqa.load import repair
 from xhqa.split import split
 from xhqa.store import Vectors
 from xhqa.types import Chunk, Document
 
 MAX_CHUNK_TOKENS = 256
+# Passages that are embedded together.
+BATCH = 32
 
 
 def chunks_of(document: Document, encoder: Encoder) -> list[Chunk]:
@@ -31,6 +35,20 @@ def sentences_in(text: str, chunk: Chunk) -> list[tuple[int, int]]:
     """Where the chunk's sentences stand in its embedding text."""
     before = len(text) - len(chunk.text)
     return [(before + start, before + end) for start, end in chunk.sentences]
+
+
+def encoded(
+    encoder: Encoder, texts: Sequence[str], parts: Sequence[Parts]
+) -> list[tuple[Vectors, Vectors]]:
+    """For each of ``texts`` its vector float32[d] and those of its ``parts``, float32[n, d]."""
+    # Longest first: batches of one length.
+    order = sorted(range(len(texts)), key=lambda n: -len(texts[n]))
+    made: dict[int, tuple[Vectors, Vectors]] = {}
+    for at in range(0, len(order), BATCH):
+        batch = order[at : at + BATCH]
+        vectors, rows = encoder.encode_parts([texts[n] for n in batch], [parts[n] for n in batch])
+        made |= dict(zip(batch, zip(vectors, rows, strict=True), strict=True))
+    return [made[n] for n in range(len(texts))]
 
 
 def question_means(encoder: Encoder) -> dict[str, Vectors]:
