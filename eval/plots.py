@@ -1,9 +1,10 @@
-"""Three plots as inline SVG: no script, no font, no colour of their own (style.py has those)."""
+"""Plots as inline SVG: no script, no font, no colour of their own (style.py has those)."""
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .metrics import Bin, RiskPoint, percentile
@@ -160,3 +161,41 @@ def latency_plot(latencies_ms: Sequence[float]) -> str:
         (up, _unit_ticks()),
         marks,
     )
+
+
+def growth_plot(
+    label: str, axes: tuple[str, str], series: Mapping[str, Sequence[tuple[float, float]]]
+) -> str:
+    """Lines over decades on both axes, each with its name at its end; a file of its own."""
+    points = [point for line in series.values() for point in line]
+    bounds = [
+        (10.0 ** math.floor(math.log10(min(values))), 10.0 ** math.ceil(math.log10(max(values))))
+        for values in zip(*points, strict=True)
+    ]
+    across = _Scale(*bounds[0], _LEFT, _WIDTH - _RIGHT, log=True)
+    up = _Scale(*bounds[1], _HEIGHT - _BOTTOM, _TOP, log=True)
+    marks = []
+    for name, line in series.items():
+        places = [(across(x), up(y)) for x, y in line]
+        marks += [_line(*one, *other, "curve") for one, other in itertools.pairwise(places)]
+        marks += [_dot(*place) for place in places]
+        marks.append(_text(places[-1][0] - 4, places[-1][1] - 7, name, "count end"))
+    ticks = [
+        [
+            (10.0**decade, f"{10.0**decade:,g}")
+            for decade in range(round(math.log10(low)), round(math.log10(high)) + 1)
+        ]
+        for low, high in bounds
+    ]
+    plot = _plot(label, axes, (across, ticks[0]), (up, ticks[1]), marks)
+    return plot.replace(
+        "<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" width="{2 * _WIDTH}" ', 1
+    ).replace(">", f"><style>{_ALONE}</style>", 1)
+
+
+# The style of a plot that stands outside the report.
+_ALONE = (
+    "svg{background:#fcfbf9}text{font:9px system-ui,sans-serif;fill:#6b6760;text-anchor:middle}"
+    ".end{text-anchor:end}.count{fill:#1d1c1a}.grid{stroke:#e2ded6}"
+    ".curve{stroke:#1f5f8b;stroke-width:1.5}.dot{fill:#1f5f8b}"
+)

@@ -30,6 +30,7 @@ from xhqa.store import VECTORS, ExactStore
 from xhqa.types import Document
 
 from .metrics import percentile
+from .plots import growth_plot
 
 _WORDS = 60
 _ASKED_WORDS = 8
@@ -165,6 +166,9 @@ def main() -> None:
     parser.add_argument("vectors", type=Path, help="real embeddings: an index's vectors.npy")
     parser.add_argument("--chunks", type=int, nargs="+", default=[1000, 10_000, 100_000])
     parser.add_argument("--folder", type=Path, help="where the index is made, for a while")
+    parser.add_argument(
+        "--figures", type=Path, help="a file that the figures are added to; beside it their plot"
+    )
     arguments = parser.parse_args()
     for chunks in arguments.chunks:
         with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
@@ -172,6 +176,29 @@ def main() -> None:
             figures = _apart(measure_build, folder, arguments.vectors, chunks)
             figures |= _apart(measure_retrieval, folder, arguments.vectors)
         print(json.dumps(figures), flush=True)
+        if arguments.figures:
+            with arguments.figures.open("a") as file:
+                file.write(json.dumps(figures) + "\n")
+            arguments.figures.with_suffix(".svg").write_text(plot(arguments.figures), "utf-8")
+
+
+def plot(file: Path) -> str:
+    """All figures in ``file``, one line of JSON each, over the number of passages."""
+    rows = sorted(map(json.loads, file.read_text().splitlines()), key=lambda row: row["chunks"])
+    return growth_plot(
+        "Time and memory by number of passages",
+        ("passages", "see the names"),
+        {name: [(row["chunks"], row[field]) for row in rows] for field, name in _SHOWN.items()},
+    )
+
+
+_SHOWN = {
+    "build_s": "build, s",
+    "disk_mb": "disk, MB",
+    "build_peak_rss_mb": "memory while building, MB",
+    "peak_rss_mb": "memory while asked, MB",
+    "retrieve_p95_ms": "retrieval p95, ms",
+}
 
 
 if __name__ == "__main__":

@@ -222,6 +222,8 @@ def _build(
 def _ask(arguments: argparse.Namespace) -> int:
     from xhqa.pipeline import Pipeline
 
+    if sys.stderr.isatty():
+        _notify("loading the models …")
     with _uncollected():
         pipeline = Pipeline.open(settings=_settings(arguments))
     answer = pipeline.ask(arguments.question)

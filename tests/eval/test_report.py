@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from xhqa_eval.metrics import RiskPoint, reliability_bins
-from xhqa_eval.plots import latency_plot, reliability_plot, risk_coverage_plot
+from xhqa_eval.plots import growth_plot, latency_plot, reliability_plot, risk_coverage_plot
 from xhqa_eval.report import format_table, write_report
 from xhqa_eval.run import Cited, Result, summarise
 
@@ -254,3 +254,19 @@ def test_plots_are_well_formed() -> None:
         outline.feed(svg)
         assert outline.open == []
         assert "svg" in outline.tags
+
+
+def test_growth_plot_places_points_by_decades() -> None:
+    lines = {"a": [(10.0, 1.0), (1000.0, 100.0)], "b": [(10.0, 10.0), (1000.0, 10.0)]}
+    svg = growth_plot("growth", ("n", "s"), lines)
+    from xml.etree import ElementTree
+
+    root = ElementTree.fromstring(svg)
+    name = "{http://www.w3.org/2000/svg}"
+    dots = [(float(d.get("cx", "")), float(d.get("cy", ""))) for d in root.iter(f"{name}circle")]
+    (x1, y1), (x2, y2), (x3, y3), (x4, y4) = dots
+    assert (x1, x2) == (x3, x4)
+    assert y3 == y4 == (y1 + y2) / 2
+    assert [t.text for t in root.iter(f"{name}text")][:3] == ["1", "10", "100"]
+    ends = [t.text for t in root.iter(f"{name}text") if "count" in t.get("class", "")]
+    assert ends == ["a", "b"]
