@@ -115,7 +115,7 @@ def test_a_change_touches_what_changed(settings: Settings, encoder: HashEncoder)
     with pytest.raises(NotFoundError, match="甲"):
         index.document("甲")
     index = corpus.change(only([]), encoder)
-    assert index.empty
+    assert index.document_count == 0
     assert len(index) == 0
     assert retrieve(index, "桥", encoder.encode_queries(["桥"])[0], 3) == []
 

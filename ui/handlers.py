@@ -37,6 +37,9 @@ class Service(Protocol):
 
     def ask(self, question: str, /, history: Sequence[Turn] = ()) -> Answer: ...
 
+    @property
+    def document_count(self) -> int: ...
+
     def documents(self) -> tuple[DocumentInfo, ...]: ...
 
     def document(self, document_id: str, /) -> Document: ...
@@ -162,10 +165,11 @@ class Handlers:
         if wish is not None:
             return Exchange(question, aside=self._aside(wish, session))
         answer = self._service.ask(question, history=_history(session.turns))
+        searched = self._service.document_count
         if answer.answerable:
-            return Exchange(question, answer)
+            return Exchange(question, answer, searched=searched)
         hints = () if self._examples.known() is None else self._instead(answer)
-        return Exchange(question, answer, searched=len(self._service.documents()), hints=hints)
+        return Exchange(question, answer, searched=searched, hints=hints)
 
     def _aside(self, wish: Wish, session: Session) -> Aside:
         if wish.kind not in ("summary", "outline", "documents"):
@@ -226,14 +230,14 @@ class Handlers:
 
     def _talk(self, session: Session) -> str:
         # Only an empty conversation asks how many documents there are.
-        count = 1 if session.turns else len(self._service.documents())
+        count = 1 if session.turns else self._service.document_count
         kept = self._feedback is not None
         return render.conversation(session.turns, count, session.words, kept)
 
     def _hints(self, session: Session) -> str:
         try:
             known = self._examples.known()
-            empty = not self._service.documents()
+            empty = not self._service.document_count
         except XhqaError:
             known, empty = (), True
         questions = [draft.question for draft in known or ()]

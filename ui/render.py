@@ -80,7 +80,7 @@ def answer_bubble(turn: int, exchange: Exchange, words: Words = ZH) -> str:
         '<article class="xh-reply xh-answered">'
         f"{_understood(exchange, words)}"
         f'<p class="xh-answer-text{size}">{escape(answer.text or "")}</p>'
-        f"{context}{_chips(turn, exchange.citations, words)}"
+        f"{context}{_chips(turn, exchange.citations, words, exchange.searched > 1)}"
         f"{_meta(answer.confidence, answer.timings_ms.get('total'), words)}"
         "</article>"
     )
@@ -122,9 +122,10 @@ def aside_bubble(turn: int, aside: Aside, words: Words = ZH) -> str:
     """A reply to what was no question."""
     text, body = words.asides[aside.kind], ""
     if aside.kind == "summary":
+        several = len({c.document_id for c in aside.citations}) > 1
         items = "".join(
             f"<li><q>{marked(c.cited_text, (), layout_space(c.cited_text))}</q>"
-            f"{_chips(turn, [c], words)}</li>"
+            f"{_chips(turn, [c], words, several)}</li>"
             for c in aside.citations
         )
         text = text if items else words.no_summary
@@ -203,16 +204,19 @@ def _meta(confidence: float, milliseconds: float | None, words: Words) -> str:
     return f'<p class="xh-meta">{sure}{took}</p>'
 
 
-def _chips(turn: int, citations: Sequence[Citation], words: Words) -> str:
-    items = "".join(f"<li>{_chip(turn, citation, words)}</li>" for citation in citations)
+def _chips(turn: int, citations: Sequence[Citation], words: Words, several: bool) -> str:
+    """``several``: there is more than one document to tell apart."""
+    items = "".join(f"<li>{_chip(turn, citation, words, several)}</li>" for citation in citations)
     return f'<ul class="xh-chips" aria-label="{words.citations}">{items}</ul>'
 
 
-def _chip(turn: int, citation: Citation, words: Words) -> str:
+def _chip(turn: int, citation: Citation, words: Words, several: bool) -> str:
     anchor = citation_anchor(turn, citation.index)
     place = " › ".join((f"《{citation.document_title}》", *citation.section_path))
     page = "" if citation.page is None else f" · {words.page.format(citation.page)}"
-    name = citation.section_path[-1] if citation.section_path else citation.document_title
+    section = citation.section_path[-1:]
+    named = (citation.document_title, *section) if several or not section else section
+    name = " · ".join(named)
     href = escape(address(citation.document_id, citation.start_char_index, citation.end_char_index))
     open_it = words.open_citation.format(citation.index)
     copy = words.copy.format(citation.index)

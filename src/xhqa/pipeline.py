@@ -171,7 +171,8 @@ class Pipeline:
             ),
             spent | {"total": (time.perf_counter() - began) * 1000},
         )
-        return replace(answer, refusal_reason="empty_index") if state.index.empty else answer
+        empty = not state.index.document_count
+        return replace(answer, refusal_reason="empty_index") if empty else answer
 
     def search(
         self,
@@ -201,6 +202,10 @@ class Pipeline:
         asked = fold(_checked(question))
         hits = self._retrieve(state, asked, top_k, None)
         return hits, state.reader.read(asked, hits)
+
+    @property
+    def document_count(self) -> int:
+        return self._state.index.document_count
 
     def documents(self) -> tuple[DocumentInfo, ...]:
         return self._state.index.documents()

@@ -43,6 +43,10 @@ class FakeService:
             raise reply
         return reply or Answer(question, question, None, 0.1, "no_evidence")
 
+    @property
+    def document_count(self) -> int:
+        return len(self.documents())
+
     def documents(self) -> tuple[DocumentInfo, ...]:
         return tuple(
             DocumentInfo(d.id, d.title, d.source_name, d.sha256, len(d.text), 1, d.media_type)

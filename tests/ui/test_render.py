@@ -118,6 +118,16 @@ def test_bubble(make: Any) -> None:
     assert page.ids == [], "ids belong to the pane"
 
 
+def test_chips_name_the_document_where_there_are_several(make: Any) -> None:
+    document = make.document("甲乙丙。", title="标题")
+    answer = make.answer(make.citation(document, "乙", "甲乙丙。", section="二"))
+    one, many = (
+        Page(render.answer_bubble(1, Exchange("问", answer, searched=n))).text for n in (1, 2)
+    )
+    assert "[1] 二" in one
+    assert "[1] 标题 · 二" in many
+
+
 def test_chip_without_section_names_the_document(make: Any) -> None:
     document = make.document("甲乙丙。", title="标题")
     citation = replace(make.citation(document, "乙", "甲乙丙。", section=""), page=4)

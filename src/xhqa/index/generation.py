@@ -71,8 +71,8 @@ class Generation:
         )
 
     @property
-    def empty(self) -> bool:
-        return not self.manifest["documents"]
+    def document_count(self) -> int:
+        return int(self.manifest["documents"])
 
     def documents(self) -> tuple[DocumentInfo, ...]:
         rows = self._rows(

@@ -172,20 +172,15 @@ class MilvusIndex:
         self._pinned: dict[str, Header] | None = None
 
     def __len__(self) -> int:
-        ((count,),) = (
-            row.values()
-            for row in self._client.query(self._names.chunks, filter="", output_fields=["count(*)"])
-        )
-        return int(count)
+        return self._count(self._names.chunks)
 
     def describe(self) -> str:
-        return f"{self._place}: {len(self.documents())} documents, {len(self)} passages"
+        return f"{self._place}: {self.document_count} documents, {len(self)} passages"
 
     @property
-    def empty(self) -> bool:
-        return not self._client.query(
-            self._names.documents, filter=f'id != "{META}"', limit=1, output_fields=["id"]
-        )
+    def document_count(self) -> int:
+        # The header that names the encoder is no document's.
+        return self._count(self._names.documents) - 1
 
     def view(self) -> MilvusIndex:
         seen = MilvusIndex(self._client, self._names, self._place, self.question_means)
@@ -323,6 +318,10 @@ class MilvusIndex:
             [{"id": hit["id"], "distance": hit["distance"], **hit["entity"]} for hit in hits]
             for hits in found
         ]
+
+    def _count(self, name: str) -> int:
+        (row,) = self._client.query(name, filter="", output_fields=["count(*)"])
+        return int(row["count(*)"])
 
     def _rows(self, places: Sequence[str]) -> dict[str, Any]:
         if not places:

@@ -43,8 +43,8 @@ class Index(Protocol):
         """Where it is and what it holds, in a line."""
 
     @property
-    def empty(self) -> bool:
-        """Whether it holds no document."""
+    def document_count(self) -> int:
+        """The number of documents."""
 
     def view(self) -> Index:
         """What one question is answered with: documents stay as they were when passages of them
