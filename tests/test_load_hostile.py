@@ -110,6 +110,13 @@ def test_deep_nesting() -> None:
     assert "broken" in refusal(word(document), "a.docx")
 
 
+def test_a_part_whose_name_is_damaged_is_refused() -> None:
+    data = making.epub([making.page("<p>文字。</p>")])
+    at = data.index("OPS/text/章0.xhtml".encode())
+    broken = data[: at - 4] + (200).to_bytes(2, "little") + data[at - 2 :]
+    assert "is damaged" in refusal(broken, "a.epub")
+
+
 def test_too_many_elements_are_refused() -> None:
     assert "too many elements" in refusal(b"<p>" + b"<b>" * 4_000_001, "a.html")
 

@@ -60,12 +60,15 @@ def read_part(archive: zipfile.ZipFile, part: str, name: str) -> bytes:
         return archive.read(entry)
     except KeyError as error:
         raise InputError(f"{name} is broken ({part} is missing): save it anew") from error
+    except UnicodeDecodeError as error:
+        # Its name stands twice in the archive, and the second one cannot be decoded.
+        raise InputError(f"{name} is broken ({part} is damaged): get a whole copy") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
         raise InputError(f"{name} is broken ({part}: {error}): get a whole copy") from error
 
 
-def refuse_too_much_markup(data: bytes, name: str) -> None:
-    if data.count(b"<") + data.count(b"=") > _MAX_MARKS:
+def refuse_too_much_markup(data: bytes, name: str, most: int = _MAX_MARKS) -> None:
+    if data.count(b"<") + data.count(b"=") > most:
         raise InputError(f"{name} holds too many elements: split the document")
 
 

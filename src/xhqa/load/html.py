@@ -13,10 +13,13 @@ from xhqa.load.extracted import Extracted, TextBuilder
 from xhqa.load.tables import table_lines
 
 _MAX_BYTES = 64 * 2**20
+# A walk over so many takes some 15 s.
+_MAX_MARKS = 2_000_000
 _DECLARED = re.compile(
     rb"""<(?:meta\b[^>]*?charset|\?xml\b[^>]*?encoding)\s*=\s*["']?([\w-]+)""", re.I
 )
 _NAMED = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)[A-Za-z]\w*;")
+_SPACE = re.compile(r"[ \t\r\n\f]+")
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
 
 _SKIPPED = frozenset(
@@ -63,7 +66,7 @@ def parse_page(data: bytes, name: str) -> Any:
         except InputError:
             pass  # Most of what claims to be XHTML is HTML.
     encoded = text.encode("utf-8", "replace")
-    refuse_too_much_markup(encoded, name)
+    refuse_too_much_markup(encoded, name, _MAX_MARKS)
     parser = etree.HTMLParser(
         encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=False
     )
@@ -109,7 +112,8 @@ def add_page(root: Any, builder: TextBuilder) -> None:
 
     def flush() -> None:
         nonlocal line
-        (builder.line if line else builder.paragraph)("".join(inline))
+        if any(inline):
+            (builder.line if line else builder.paragraph)("".join(inline))
         line = False
         inline.clear()
 
@@ -149,7 +153,7 @@ def add_page(root: Any, builder: TextBuilder) -> None:
 
 
 def _collapsed(text: str | None) -> str:
-    return re.sub(r"[ \t\r\n\f]+", " ", text or "")
+    return _SPACE.sub(" ", text) if text else ""
 
 
 def _hidden(element: Any) -> bool:
