@@ -95,6 +95,14 @@ class FakeService:
             raise error(f"There is no document {document_id!r}: see GET /documents.")
         return self.store[document_id]
 
+    @property
+    def document_count(self) -> int:
+        return len(self.store)
+
+    @property
+    def passage_count(self) -> int:
+        return len(self.store)
+
     def documents(self) -> tuple[DocumentInfo, ...]:
         self._fail()
         return tuple(self.info(document_id) for document_id in self.store)

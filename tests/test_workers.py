@@ -172,12 +172,10 @@ class Slow:
 
     ready = True
     progress = None
+    document_count = passage_count = 0
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
-
-    def documents(self) -> tuple[()]:
-        return ()
 
     def ask(self, question: str, *rest: object) -> Answer:
         if question == "slow":

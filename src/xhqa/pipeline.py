@@ -207,6 +207,10 @@ class Pipeline:
     def document_count(self) -> int:
         return self._state.index.document_count
 
+    @property
+    def passage_count(self) -> int:
+        return len(self._state.index)
+
     def documents(self) -> tuple[DocumentInfo, ...]:
         return self._state.index.documents()
 
@@ -235,10 +239,7 @@ class Pipeline:
 
     def info(self, document_id: str) -> DocumentInfo:
         """Raises NotFoundError where there is none."""
-        for info in self.documents():
-            if info.id == document_id:
-                return info
-        raise NotFoundError(f"there is no document {document_id!r}: see GET /documents")
+        return self._state.index.info(document_id)
 
     def add(self, name: str, data: bytes) -> DocumentInfo:
         """Index one uploaded file; one of the same name is replaced. Raises InputError, BusyError.
@@ -258,7 +259,7 @@ class Pipeline:
             return Change([Entry(placed, uploaded=True)])
 
         index = self._change(change)
-        return next(info for info in index.documents() if info.id == placed.id)
+        return index.info(placed.id)
 
     def remove(self, document_id: str) -> None:
         """Raises NotFoundError where there is none, BusyError."""

@@ -47,6 +47,10 @@ class FakeService:
     def document_count(self) -> int:
         return len(self.documents())
 
+    @property
+    def passage_count(self) -> int:
+        return self.document_count
+
     def documents(self) -> tuple[DocumentInfo, ...]:
         return tuple(
             DocumentInfo(d.id, d.title, d.source_name, d.sha256, len(d.text), 1, d.media_type)

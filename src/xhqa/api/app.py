@@ -68,6 +68,16 @@ class Service(Asked, Protocol):
         """Of a change to the index that is under way: stage, number done, total."""
         ...
 
+    @property
+    def document_count(self) -> int:
+        """How many documents the index holds."""
+        ...
+
+    @property
+    def passage_count(self) -> int:
+        """How many passages they were split into."""
+        ...
+
     def documents(self) -> tuple[types.DocumentInfo, ...]:
         """All documents in the index."""
         ...
@@ -135,7 +145,7 @@ def create_app(
     metrics = counters.Metrics(workers)
     metrics.loaded(load_seconds or {})
     if service.ready:
-        metrics.index(service.documents())
+        metrics.index(service.document_count, service.passage_count)
     app.state.workers = workers
     asking = Asking(service, workers, metrics, settings.log_questions)
     upload_bytes = int(settings.max_upload_mb * 2**20)
@@ -247,7 +257,7 @@ def _add_documents(
         if (file.size or 0) > upload_bytes:
             raise HTTPException(413, too_large)
         info = service.add(_file_name(file.filename), file.file.read())
-        metrics.index(service.documents())
+        metrics.index(service.document_count, service.passage_count)
         root = request.scope.get("root_path", "").rstrip("/")
         response.headers["Location"] = f"{root}/documents/{quote(encodable(info.id), safe='')}"
         return DocumentInfo.model_validate(info)
@@ -261,7 +271,7 @@ def _add_documents(
     def remove_document(document_id: str) -> None:
         """Take a document out of the index."""
         service.remove(document_id)
-        metrics.index(service.documents())
+        metrics.index(service.document_count, service.passage_count)
 
 
 def _add_operations(app: FastAPI, service: Service, metrics: counters.Metrics) -> None:

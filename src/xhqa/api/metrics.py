@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -15,7 +15,7 @@ from prometheus_client import (
 )
 
 from xhqa.api.workers import Workers
-from xhqa.types import Answer, DocumentInfo
+from xhqa.types import Answer
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -90,10 +90,10 @@ class Metrics:
         for stage, milliseconds in answer.timings_ms.items():
             self._stages.labels(stage).observe(milliseconds / 1000)
 
-    def index(self, documents: Sequence[DocumentInfo]) -> None:
+    def index(self, documents: int, passages: int) -> None:
         """What the index holds from now on."""
-        self._documents.set(len(documents))
-        self._passages.set(sum(document.chunks for document in documents))
+        self._documents.set(documents)
+        self._passages.set(passages)
 
     def loaded(self, seconds: Mapping[str, float]) -> None:
         """How long loading took, by what was loaded."""

@@ -75,29 +75,20 @@ class Generation:
         return int(self.manifest["documents"])
 
     def documents(self) -> tuple[DocumentInfo, ...]:
-        rows = self._rows(
-            "SELECT d.id, d.title, d.source_name, d.sha256, length(d.text), d.media_type,"
-            " (SELECT count(*) FROM chunks c WHERE c.document_id = d.id)"
-            " FROM documents d ORDER BY d.position"
-        )
-        return tuple(
-            DocumentInfo(
-                id=row[0],
-                title=row[1],
-                source_name=row[2],
-                sha256=row[3],
-                characters=row[4],
-                media_type=row[5],
-                chunks=row[6],
-            )
-            for row in rows
-        )
+        return tuple(map(_info_of, self._rows(f"{_INFO} ORDER BY d.position")))
+
+    def info(self, document_id: str) -> DocumentInfo:
+        """Raises NotFoundError where there is none."""
+        rows = self._rows(f"{_INFO} WHERE d.id = ?", (document_id,))
+        if not rows:
+            raise _no_document(document_id)
+        return _info_of(rows[0])
 
     def document(self, document_id: str) -> Document:
         """Raises NotFoundError where there is none."""
         rows = self._rows(f"SELECT {_DOCUMENT} FROM documents WHERE id = ?", (document_id,))
         if not rows:
-            raise NotFoundError(f"there is no document {document_id!r}: see GET /documents")
+            raise _no_document(document_id)
         return _document_of(rows[0])
 
     def holds(self, document_id: str) -> bool:
@@ -281,6 +272,20 @@ def entry_of(database: sqlite3.Connection, document_id: str) -> Entry:
         f"SELECT {_DOCUMENT}, uploaded FROM documents WHERE id = ?", (document_id,)
     )
     return Entry(_document_of(row[:-1]), bool(row[-1]))
+
+
+_INFO = (
+    "SELECT d.id, d.title, d.source_name, d.sha256, length(d.text),"
+    " (SELECT count(*) FROM chunks c WHERE c.document_id = d.id), d.media_type FROM documents d"
+)
+
+
+def _info_of(row: tuple[Any, ...]) -> DocumentInfo:
+    return DocumentInfo(*row)
+
+
+def _no_document(document_id: str) -> NotFoundError:
+    return NotFoundError(f"there is no document {document_id!r}: see GET /documents")
 
 
 _DOCUMENT = "id, title, text, source_name, sha256, media_type, headings, pages"

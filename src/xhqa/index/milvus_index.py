@@ -191,6 +191,9 @@ class MilvusIndex:
     def documents(self) -> tuple[DocumentInfo, ...]:
         return tuple(header.info for header in self._headers.all())
 
+    def info(self, document_id: str) -> DocumentInfo:
+        return self._header(document_id).info
+
     def document(self, document_id: str) -> Document:
         return self._headers.document(self._header(document_id))
 

@@ -52,6 +52,9 @@ class Index(Protocol):
 
     def documents(self) -> tuple[DocumentInfo, ...]: ...
 
+    def info(self, document_id: str) -> DocumentInfo:
+        """Raises NotFoundError where there is none."""
+
     def document(self, document_id: str) -> Document:
         """Raises NotFoundError where there is none."""
 
