@@ -266,7 +266,7 @@ class Handlers:
             document = self._service.document(shown.document_id)
             outline = self._service.outline(shown.document_id)
         except XhqaError as error:
-            return pane.pane_problem(words.gone.format(error))
+            return pane.pane_problem(words.gone.format(error), words)
         return pane.document_pane(document, outline, shown.turn, exchange, shown.focus, words)
 
 

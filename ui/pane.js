@@ -27,6 +27,12 @@ function bringIntoView() {
   root.scrollIntoView({ block: "nearest", behavior: calm ? "auto" : "smooth" });
 }
 
+function toTalk() {
+  const turns = document.querySelectorAll("#xh-talk .xh-turn");
+  const last = turns[turns.length - 1] ?? document.getElementById("xh-talk");
+  last.scrollIntoView({ block: "end", behavior: calm ? "auto" : "smooth" });
+}
+
 // Whether the pane shows what is wanted: headings of two documents may have the same anchor.
 function holds({ anchor, document: wanted }) {
   const shown = root.querySelector(".xh-pane")?.dataset.document;
@@ -44,6 +50,7 @@ root.addEventListener("xh-show", (event) => {
 element.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button?.dataset.shelf !== undefined) trigger("click", { shelf: true });
+  else if (button?.dataset.up !== undefined) toTalk();
   else if (button?.dataset.remove) remove(button);
   const link = event.target.closest("a[data-document]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;

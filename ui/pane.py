@@ -60,7 +60,7 @@ def document_pane(
         f'<section class="xh-pane" data-focus="{escape(focus)}" '
         f'data-document="{escape(document.id)}">'
         '<header class="xh-pane-head">'
-        f'<button type="button" class="xh-tool xh-back" data-shelf>‹ {words.all_documents}</button>'
+        f"{_ways_back(words)}"
         f'<h2 class="xh-pane-title">{escape(document.title)}</h2>'
         f'<p class="xh-pane-source">{escape(document.source_name)} · {size}</p>'
         f"{notice}{outline_list(document.id, outline, words)}</header>"
@@ -159,9 +159,20 @@ def _remove_button(document: DocumentInfo, words: Words) -> str:
     )
 
 
-def pane_problem(problem: str) -> str:
-    """A document that cannot be shown."""
-    return f'<section class="xh-pane xh-pane-empty" role="alert"><p>{escape(problem)}</p></section>'
+def pane_problem(problem: str, words: Words | None = None) -> str:
+    """A document that cannot be shown; with ``words`` there is a way back to the others."""
+    ways = _ways_back(words) if words else ""
+    said = f'<p role="alert">{escape(problem)}</p>'
+    return f'<section class="xh-pane xh-pane-empty">{ways}{said}</section>'
+
+
+def _ways_back(words: Words) -> str:
+    """To the list of documents and, where that lies above, to the conversation."""
+    return (
+        '<div class="xh-ways">'
+        f'<button type="button" class="xh-tool xh-back" data-shelf>‹ {words.all_documents}</button>'
+        f'<button type="button" class="xh-tool xh-up" data-up>{words.to_talk} ↑</button></div>'
+    )
 
 
 def phrases(text: str) -> str:

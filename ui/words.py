@@ -73,6 +73,7 @@ class Words:
     changed: str
     empty_document: str
     all_documents: str
+    to_talk: str
     remove: str
     really_remove: str
     gone: str
@@ -161,6 +162,7 @@ ZH = Words(
     changed="这篇文档在回答之后改动过，原来的引文位置已经失效。",
     empty_document="这篇文档没有文字。",
     all_documents="全部文档",
+    to_talk="回到对话",
     remove="删除 {}",
     really_remove="确认删除",
     gone="这篇文档打不开了：{}",
@@ -255,6 +257,7 @@ EN = Words(
     changed="This document has changed since: the citations' places no longer hold.",
     empty_document="This document has no text.",
     all_documents="All documents",
+    to_talk="To the conversation",
     remove="Remove {}",
     really_remove="Really remove",
     gone="This document cannot be opened any more: {}",

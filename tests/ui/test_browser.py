@@ -412,6 +412,14 @@ def test_phone(open_page: Any) -> None:
     reply.locator(".xh-chip").first.click()
     wait_until_seen(page, 1)
     assert mark_text(page, 1) == "755家"
+    # And back again: the answer is in the window.
+    page.get_by_role("button", name="回到对话").click()
+    page.wait_for_function(
+        """() => {
+          const box = document.querySelector(".xh-answer-text").getBoundingClientRect();
+          return box.top >= 0 && box.bottom <= innerHeight;
+        }"""
+    )
 
 
 def test_the_mark_is_what_the_api_cites(open_page: Any, address: str) -> None:
