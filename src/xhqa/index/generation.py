@@ -141,7 +141,8 @@ class Generation:
         by_meaning = self.lexical.alternative_shares(translated)
         lexical = direct * np.float32(weights[0]) + by_meaning * np.float32(weights[1])
         if positions is None:
-            holding = np.flatnonzero(lexical)
+            # Of floats it takes many times as long.
+            holding = np.flatnonzero(lexical > 0)
         else:
             pool = np.asarray(positions, np.int64)
             holding = pool[lexical[pool] > 0]
