@@ -172,6 +172,7 @@ def growth_plot(
         (10.0 ** math.floor(math.log10(min(values))), 10.0 ** math.ceil(math.log10(max(values))))
         for values in zip(*points, strict=True)
     ]
+    bounds = [(low, max(high, 10 * low)) for low, high in bounds]
     across = _Scale(*bounds[0], _LEFT, _WIDTH - _RIGHT, log=True)
     up = _Scale(*bounds[1], _HEIGHT - _BOTTOM, _TOP, log=True)
     marks = []

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from xhqa.index import Change, Entry, Held
+from xhqa.index import Change, Changing, Entry
 from xhqa.lexical import tokenize
 
 
-def only(entries: Sequence[Entry]) -> Callable[[Sequence[Held]], Change]:
+def only(entries: Sequence[Entry]) -> Changing:
     """What makes an index hold these documents and no other."""
     return lambda held: Change(entries, keep=lambda one: False)
 

@@ -109,7 +109,7 @@ def test_a_change_touches_what_changed(settings: Settings, encoder: HashEncoder)
     assert [info.id for info in index.documents()] == ["甲", "乙", "丙"]
     assert [chunk.text for chunk in index.chunks("乙")] == ["乙村的桥拆掉了。"]
     assert len(index) == 4
-    index = corpus.change(lambda held: Change(keep=lambda one: one.id != "甲"), encoder)
+    index = corpus.change(lambda held: Change(remove=["甲"]), encoder)
     assert [info.id for info in index.documents()] == ["乙", "丙"]
     assert len(index) == 2
     with pytest.raises(NotFoundError, match="甲"):

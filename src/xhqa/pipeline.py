@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from xhqa.dictionary import Alternatives, Dictionary, Translator, open_dictionar
 from xhqa.digest import outline, summary
 from xhqa.encode import Encoder, Vectors, open_encoder
 from xhqa.errors import BusyError, InputError, NotFoundError, StorageFullError
-from xhqa.index import Change, Entry, Held, Index, Progress, corpus_of
+from xhqa.index import Change, Changing, Entry, Held, Index, Progress, corpus_of
 from xhqa.lexical import overlap as overlap_of
 from xhqa.lexical import query_tokens
 from xhqa.load import files, load, read
@@ -251,10 +251,10 @@ class Pipeline:
         digest = hashlib.sha256(loaded.source_name.encode("utf-8", "surrogateescape")).hexdigest()
         placed = loaded
 
-        def change(held: Sequence[Held]) -> Change:
+        def change(held: Mapping[str, Held]) -> Change:
             nonlocal placed
-            names = {document.id: document.source_name for document in held}
-            if names.get(loaded.id, loaded.source_name) != loaded.source_name:
+            there = held.get(loaded.id)
+            if there and there.source_name != loaded.source_name:
                 placed = replace(loaded, id=f"{loaded.id}-{digest[:8]}")
             return Change([Entry(placed, uploaded=True)])
 
@@ -264,9 +264,9 @@ class Pipeline:
     def remove(self, document_id: str) -> None:
         """Raises NotFoundError where there is none, BusyError."""
         self.document(document_id)
-        self._change(lambda held: Change(keep=lambda document: document.id != document_id))
+        self._change(lambda held: Change(remove=[document_id]))
 
-    def _change(self, change: Callable[[Sequence[Held]], Change]) -> Index:
+    def _change(self, change: Changing) -> Index:
         def report(stage: str, done: int, total: int) -> None:
             self._progress = stage, done, total
 
@@ -410,9 +410,10 @@ def build_index(
     found = list(files(list(paths)))
     refused: list[str] = []
 
-    def entries(held: Sequence[Held]) -> Iterator[Entry]:
+    def entries(held: Mapping[str, Held]) -> Iterator[Entry]:
         ids: set[str] = set()
-        for path, document in loader(found, frozenset(one.sha256 for one in held)):
+        known = frozenset(one.sha256 for one in held.values())
+        for path, document in loader(found, known):
             if isinstance(document, InputError):
                 refused.append(str(document))
                 continue
@@ -426,7 +427,7 @@ def build_index(
             names = ", ".join(map(str, paths))
             raise InputError("; ".join(refused) or f"no document in {names}")
 
-    def change(held: Sequence[Held]) -> Change:
+    def change(held: Mapping[str, Held]) -> Change:
         return Change(entries(held), keep=lambda one: one.uploaded, expected=len(found))
 
     index = corpus_of(settings).change(change, encoder, progress, over_damage=True)

@@ -270,3 +270,4 @@ def test_growth_plot_places_points_by_decades() -> None:
     assert [t.text for t in root.iter(f"{name}text")][:3] == ["1", "10", "100"]
     ends = [t.text for t in root.iter(f"{name}text") if "count" in t.get("class", "")]
     assert ends == ["a", "b"]
+    assert growth_plot("growth", ("n", "s"), {"a": [(10.0, 1.0)]}).count("<circle") == 1

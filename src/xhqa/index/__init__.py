@@ -12,7 +12,7 @@ generation, in one SQLite file: what is cited and what is searched can then neve
 """
 
 from xhqa.index.build import build
-from xhqa.index.change import Change, Entry, Held, Progress
+from xhqa.index.change import Change, Changing, Entry, Held, Progress
 from xhqa.index.corpus import Corpus, corpus_of
 from xhqa.index.generation import Generation, open_index
 from xhqa.index.passages import chunks_of, embedding_text, encoded, sentences_in
@@ -21,6 +21,7 @@ from xhqa.index.protocol import Candidates, Index
 __all__ = [
     "Candidates",
     "Change",
+    "Changing",
     "Corpus",
     "Entry",
     "Generation",

@@ -8,7 +8,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from itertools import chain
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from xhqa.encode import Encoder
 from xhqa.errors import BusyError, IndexDamagedError, InputError
 from xhqa.index.cache import EmbeddingCache
-from xhqa.index.change import Change, Entry, Held, Progress, silent
+from xhqa.index.change import Change, Changing, Entry, Held, Progress, silent
 from xhqa.index.generation import (
     CHUNK,
     FORMAT,
@@ -59,7 +59,7 @@ CREATE INDEX chunks_document ON chunks (document_id);
 
 def build(
     index_dir: Path,
-    change: Callable[[Sequence[Held]], Change],
+    change: Changing,
     encoder: Encoder,
     progress: Progress = silent,
     *,
@@ -135,12 +135,12 @@ class _Old:
         self._database = connect(folder) if folder else sqlite3.connect(":memory:")
         if folder is None:
             self._database.executescript(_SCHEMA)
-        self.held = tuple(
-            Held(row[0], row[1], row[2], bool(row[3]))
+        self.held = {
+            row[0]: Held(row[0], row[1], row[2], bool(row[3]))
             for row in self._database.execute(
                 "SELECT id, source_name, sha256, uploaded FROM documents ORDER BY position"
             )
-        )
+        }
 
     @classmethod
     def of(cls, index_dir: Path, encoder: Encoder, over_damage: bool) -> _Old:
@@ -257,14 +257,14 @@ class _Writer:
     def _write_documents(self, change: Change) -> list[tuple[int, int, int]]:
         """Write the documents and their chunks; return where chunks are kept with their vectors:
         position now, position before, number of them."""
-        places = {held.id: place for place, held in enumerate(self._old.held)}
+        places = {name: place for place, name in enumerate(self._old.held)}
         written: dict[str, str] = {}
         kept: list[tuple[int, int, int]] = []
         count = 0
 
         def others() -> Iterator[Entry]:
-            for held in self._old.held:
-                if held.id not in written and change.keep(held):
+            for held in self._old.held.values():
+                if held.id not in written and change.keeps(held):
                     yield self._old.entry(held.id)
 
         expected = max(1, change.expected + len(places))

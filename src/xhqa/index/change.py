@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from xhqa.types import Document
@@ -35,9 +35,19 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """``put`` comes in, read one after the other and in place of what has the same id; of what
-    else is there stays what ``keep`` says. ``expected``: how many ``put`` may have."""
+    """``put`` comes in, read one after the other and in place of what has the same id. Of what else
+    is there goes what is in ``remove`` and, where ``keep`` is given, what it does not want.
+    ``expected``: how many ``put`` may have."""
 
     put: Iterable[Entry] = ()
-    keep: Callable[[Held], bool] = lambda held: True
+    remove: Collection[str] = ()
+    keep: Callable[[Held], bool] | None = None
     expected: int = 0
+
+    def keeps(self, held: Held) -> bool:
+        """Whether a document stays that is not replaced."""
+        return held.id not in self.remove and (self.keep is None or self.keep(held))
+
+
+# What an index is to become, told what it holds by id.
+Changing = Callable[[Mapping[str, Held]], Change]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from xhqa.config import Settings
 from xhqa.encode import Encoder
 from xhqa.index.build import build
-from xhqa.index.change import Change, Held, Progress, silent
+from xhqa.index.change import Changing, Progress, silent
 from xhqa.index.generation import exists, open_index
 from xhqa.index.protocol import Index
 
@@ -27,7 +27,7 @@ class Corpus(Protocol):
 
     def change(
         self,
-        change: Callable[[Sequence[Held]], Change],
+        change: Changing,
         encoder: Encoder,
         progress: Progress = silent,
         *,
@@ -51,7 +51,7 @@ class Folder:
 
     def change(
         self,
-        change: Callable[[Sequence[Held]], Change],
+        change: Changing,
         encoder: Encoder,
         progress: Progress = silent,
         *,

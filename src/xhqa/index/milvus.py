@@ -18,7 +18,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -26,7 +26,7 @@ from typing import Any
 from xhqa.config import Settings
 from xhqa.encode import Encoder
 from xhqa.errors import IndexDamagedError, InputError, ModelError, NotFoundError, StoreError
-from xhqa.index.change import Change, Entry, Held, Progress, silent
+from xhqa.index.change import Changing, Entry, Held, Progress, silent
 from xhqa.index.milvus_index import Headers, MilvusIndex
 from xhqa.index.milvus_rows import (
     FORMAT,
@@ -92,7 +92,7 @@ class Milvus:
 
     def change(
         self,
-        change: Callable[[Sequence[Held]], Change],
+        change: Changing,
         encoder: Encoder,
         progress: Progress = silent,
         *,
@@ -104,11 +104,13 @@ class Milvus:
             client = self._client()
             headers = Headers(client, self._names)
             anew = self._prepared(client, headers, encoder)
-            held = {header.info.id: header for header in headers.all()}
-            wanted = change([header.held for header in held.values()])
+            holdings = _Holdings(headers)
+            wanted = change(holdings)
             writer = _Writer(client, self._names, encoder)
             put: set[str] = set()
-            expected = max(1, wanted.expected + (len(held) if anew else 0))
+            expected = max(1, wanted.expected)
+            if anew or wanted.keep is not None:
+                holdings.load()
             for done, entry in enumerate(wanted.put):
                 progress("index", min(done, expected), expected)
                 document = entry.document
@@ -118,13 +120,14 @@ class Milvus:
                         f"{document.source_name}"
                     )
                 put.add(document.id)
-                header = held.get(document.id)
+                header = holdings.header(document.id)
                 if header is None or anew or not header.is_of(entry):
                     writer.put(entry, header)
-            for header in held.values():
-                if header.info.id in put:
+            others = holdings.loaded() or map(holdings.header, wanted.remove)
+            for header in others:
+                if header is None or header.info.id in put:
                     continue
-                if not wanted.keep(header.held):
+                if not wanted.keeps(header.held):
                     writer.remove(header)
                 elif anew:
                     writer.put(Entry(headers.document(header), header.uploaded), header)
@@ -152,6 +155,41 @@ class Milvus:
 
     def _client(self) -> Any:
         return _connected(self.place, self._token)
+
+
+class _Holdings(Mapping[str, Held]):
+    """What is there: looked up document by document, or all of it once it is loaded."""
+
+    def __init__(self, headers: Headers) -> None:
+        self._headers = headers
+        self._all: dict[str, Header] | None = None
+
+    def load(self) -> None:
+        if self._all is None:
+            self._all = {header.info.id: header for header in self._headers.all()}
+
+    def loaded(self) -> list[Header]:
+        return list((self._all or {}).values())
+
+    def header(self, document_id: str) -> Header | None:
+        if self._all is not None:
+            return self._all.get(document_id)
+        key = key_of(document_id)
+        return self._headers.of([key]).get(key)
+
+    def __getitem__(self, document_id: str) -> Held:
+        header = self.header(document_id)
+        if header is None:
+            raise KeyError(document_id)
+        return header.held
+
+    def __iter__(self) -> Iterator[str]:
+        self.load()
+        return iter(self._all or {})
+
+    def __len__(self) -> int:
+        self.load()
+        return len(self._all or {})
 
 
 class _Writer:
