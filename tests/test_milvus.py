@@ -15,6 +15,7 @@ from xhqa.config import Settings
 from xhqa.errors import IndexDamagedError, InputError, NotFoundError, StoreError, XhqaError
 from xhqa.index import Change, Entry, Generation, Index, build, corpus_of
 from xhqa.index.milvus import _connected
+from xhqa.index.milvus_index import Headers
 from xhqa.index.milvus_rows import joined, parts, words_field
 from xhqa.load import load
 from xhqa.pipeline import Pipeline, build_index
@@ -118,6 +119,28 @@ def test_a_change_touches_what_changed(settings: Settings, encoder: HashEncoder)
     assert index.document_count == 0
     assert len(index) == 0
     assert retrieve(index, "桥", encoder.encode_queries(["桥"])[0], 3) == []
+
+
+def test_an_upload_and_a_removal_list_no_documents(
+    settings: Settings, encoder: HashEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = corpus_of(settings)
+    pipeline = Pipeline(corpus.change(only(entries("甲", "乙")), encoder), encoder, settings)
+
+    def listed(self: Headers) -> None:
+        raise AssertionError("all documents are listed")
+
+    with monkeypatch.context() as context:
+        context.setattr(Headers, "all", listed)
+        pipeline.add("丁.md", TEXTS["丁"].encode())
+        # Another file of the same id gets one of its own; the same file replaces.
+        other = pipeline.add("丁.txt", "另一篇。".encode())
+        pipeline.add("丁.md", "丁城变了。".encode())
+        pipeline.remove("甲")
+    assert other.id.startswith("丁-")
+    assert [info.id for info in pipeline.documents()] == ["乙", "丁", other.id]
+    assert pipeline.document("丁").text == "丁城变了。"
+    assert pipeline.document_count == 3
 
 
 def test_a_text_longer_than_a_field(settings: Settings, encoder: HashEncoder) -> None:
