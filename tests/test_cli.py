@@ -56,6 +56,7 @@ def test_a_bad_file_is_named_and_the_rest_is_indexed(capsys: pytest.CaptureFixtu
     [
         (["ask", "有吗？"], "run `xhqa index`"),
         (["index", "nowhere"], "nowhere does not exist"),
+        (["index", "--ray", "local"], "--ray needs XHQA_STORE=milvus"),
         (["ask", "  "], "run `xhqa index`"),
         (["eval", "--squad", "nowhere.json"], "nowhere.json"),
     ],
