@@ -132,6 +132,9 @@ class Milvus:
                 elif anew:
                     writer.put(Entry(headers.document(header), header.uploaded), header)
             writer.finish()
+            if wanted.keep is not None:
+                # Many have come: what is sealed is searched by its indexes.
+                client.flush(self._names.chunks)
             progress("index", expected, expected)
             return self.open(encoder)
 
@@ -265,7 +268,9 @@ def _connected(uri: str, token: str) -> Any:
         raise ModelError("XHQA_STORE=milvus needs an extra: pip install 'xhqa[milvus]'") from error
     # It logs each failed call with a traceback, and the error is told anyway.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
-    return MilvusClient(uri=uri, token=token)
+    # Milvus Lite takes the client's pings, one in ten seconds, for an attack.
+    calm = {"grpc_options": {"grpc.keepalive_time_ms": 600_000}} if uri.endswith(".db") else {}
+    return MilvusClient(uri=uri, token=token, **calm)
 
 
 @contextmanager
