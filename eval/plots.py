@@ -166,24 +166,30 @@ def latency_plot(latencies_ms: Sequence[float]) -> str:
 def growth_plot(
     label: str, axes: tuple[str, str], series: Mapping[str, Sequence[tuple[float, float]]]
 ) -> str:
-    """Lines over decades on both axes, each with its name at its end; a file of its own."""
+    """Lines over decades on both axes, each with its name beside its end; a file of its own."""
     points = [point for line in series.values() for point in line]
     bounds = [
         (10.0 ** math.floor(math.log10(min(values))), 10.0 ** math.ceil(math.log10(max(values))))
         for values in zip(*points, strict=True)
     ]
     bounds = [(low, max(high, 10 * low)) for low, high in bounds]
-    across = _Scale(*bounds[0], _LEFT, _WIDTH - _RIGHT, log=True)
+    # The names stand to the right of the lines.
+    across = _Scale(*bounds[0], _LEFT, _WIDTH - _RIGHT - 100, log=True)
     up = _Scale(*bounds[1], _HEIGHT - _BOTTOM, _TOP, log=True)
     marks = []
+    ends: list[tuple[float, float, str]] = []
     for name, line in series.items():
         places = [(across(x), up(y)) for x, y in line]
         marks += [_line(*one, *other, "curve") for one, other in itertools.pairwise(places)]
         marks += [_dot(*place) for place in places]
-        marks.append(_text(places[-1][0] - 4, places[-1][1] - 7, name, "count end"))
+        ends.append((places[-1][1], places[-1][0], name))
+    below = -math.inf
+    for y, x, name in sorted(ends):
+        below = max(y + 3, below + 10)
+        marks.append(_text(x + 7, below, name, "name"))
     ticks = [
         [
-            (10.0**decade, f"{10.0**decade:,g}")
+            (10.0**decade, f"{10**decade:,}" if decade >= 0 else f"{10.0**decade:g}")
             for decade in range(round(math.log10(low)), round(math.log10(high)) + 1)
         ]
         for low, high in bounds
@@ -197,6 +203,6 @@ def growth_plot(
 # The style of a plot that stands outside the report.
 _ALONE = (
     "svg{background:#fcfbf9}text{font:9px system-ui,sans-serif;fill:#6b6760;text-anchor:middle}"
-    ".end{text-anchor:end}.count{fill:#1d1c1a}.grid{stroke:#e2ded6}"
+    ".end{text-anchor:end}.name{fill:#1d1c1a;text-anchor:start}.grid{stroke:#e2ded6}"
     ".curve{stroke:#1f5f8b;stroke-width:1.5}.dot{fill:#1f5f8b}"
 )

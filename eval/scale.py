@@ -195,8 +195,8 @@ def plot(file: Path) -> str:
 _SHOWN = {
     "build_s": "build, s",
     "disk_mb": "disk, MB",
-    "build_peak_rss_mb": "memory while building, MB",
-    "peak_rss_mb": "memory while asked, MB",
+    "build_peak_rss_mb": "memory to build, MB",
+    "peak_rss_mb": "memory to ask, MB",
     "retrieve_p95_ms": "retrieval p95, ms",
 }
 

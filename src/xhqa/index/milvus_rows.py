@@ -67,6 +67,7 @@ class Names:
                     "words",
                     _FIELD,
                     enable_analyzer=True,
+                    mmap_enabled=True,
                     analyzer_params={"tokenizer": "standard"},
                 )
                 schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
@@ -80,7 +81,7 @@ class Names:
                     params={"bm25_k1": K1, "bm25_b": B},
                 )
             else:
-                text(schema, "data", _FIELD)
+                text(schema, "data", _FIELD, mmap_enabled=True)
                 # The engine wants a vector in every collection.
                 schema.add_field("vector", DataType.FLOAT_VECTOR, dim=2)
                 indexes.add_index("vector", index_type="FLAT", metric_type="IP")
