@@ -265,9 +265,11 @@ def test_answer_with_its_place(open_page: Any, service: Any, scheme: str) -> Non
     assert [mark_text(page, 1), mark_text(page, 2)] == cited
     assert page.locator(".xh-document").text_content() == service.docs[0].text
 
-    reply.get_by_text("[2] 结语").click()
+    chips = reply.locator(".xh-chip")
+    assert chips.all_text_contents() == ["[1] 甲 · 核爆点", "[2] 甲 · 结语"]
+    chips.nth(1).click()
     wait_until_seen(page, 2)
-    reply.get_by_text("[1] 核爆点").click()
+    chips.nth(0).click()
     wait_until_seen(page, 1)
 
 

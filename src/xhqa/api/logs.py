@@ -49,7 +49,12 @@ class _HumanFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(request_id)s %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        given = {name: value for name, value in vars(record).items() if name not in self._PLAIN}
+        # Libraries that mark every record (Ray does) use names of their own.
+        given = {
+            name: value
+            for name, value in vars(record).items()
+            if name not in self._PLAIN and not name.startswith("_")
+        }
         # repr: what a user sent must not look like a line of its own.
         return " ".join(
             [super().formatMessage(record), *(f"{name}={given[name]!r}" for name in given)]
