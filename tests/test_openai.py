@@ -161,3 +161,21 @@ def test_errors(client: openai.OpenAI) -> None:
         client.models.retrieve("gpt")
     with pytest.raises(openai.AuthenticationError):
         client.with_options(api_key="wrong").models.list()
+
+
+def test_its_routes_are_routes_like_the_others(pipeline: Pipeline) -> None:
+    with TestClient(create_app(pipeline, settings=Settings())) as client:
+        for method, path, allowed in (
+            ("TRACE", "/v1/models", "GET"),
+            ("TRACE", "/v1/chat/completions", "POST"),
+            ("GET", "/v1/chat/completions", "POST"),
+        ):
+            response = client.request(method, path)
+            assert response.status_code == 405
+            assert response.headers["allow"] == allowed
+        client.get("/v1/models/xhqa")
+        text = client.get("/metrics").text
+        assert 'route="/v1/models/{model_id}",status="200"' in text
+        assert {"/v1/models", "/v1/chat/completions"} <= client.get("/openapi.json").json()[
+            "paths"
+        ].keys()

@@ -169,7 +169,8 @@ def add_openai(app: FastAPI, asking: Asking) -> None:
         usage = body.stream_options is not None and body.stream_options.include_usage
         return StreamingResponse(_events(answer, root, usage), media_type="text/event-stream")
 
-    app.include_router(router)
+    # One by one: an included router hides its routes from who looks for the methods of a path.
+    app.router.routes.extend(router.routes)
 
 
 def _completion(answer: types.Answer, root: str) -> dict[str, Any]:
