@@ -176,6 +176,7 @@ def test_its_routes_are_routes_like_the_others(pipeline: Pipeline) -> None:
         client.get("/v1/models/xhqa")
         text = client.get("/metrics").text
         assert 'route="/v1/models/{model_id}",status="200"' in text
-        assert {"/v1/models", "/v1/chat/completions"} <= client.get("/openapi.json").json()[
-            "paths"
-        ].keys()
+        paths = client.get("/openapi.json").json()["paths"]
+        assert "/v1/models" in paths
+        complete = paths["/v1/chat/completions"]["post"]["responses"]["200"]
+        assert complete["content"].keys() == {"application/json", "text/event-stream"}

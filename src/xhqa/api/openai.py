@@ -156,7 +156,10 @@ def add_openai(app: FastAPI, asking: Asking) -> None:
 
     @router.post(
         "/v1/chat/completions",
-        responses=documented(400, 413, 415, 422, 429, 503, 504),
+        responses={
+            200: {"content": {"text/event-stream": {}}, "description": "Whole, or as a stream."},
+            **documented(400, 413, 415, 422, 429, 503, 504),
+        },
     )
     async def complete(request: Request, body: CompletionRequest) -> Response:
         """The answer to the last user message, in the documents' own words; its citations are
