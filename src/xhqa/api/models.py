@@ -70,7 +70,8 @@ Question = Annotated[
             "type": "string",
             "minLength": 1,
             "maxLength": QUESTION_CHARACTERS,
-            "pattern": r"^[^\x00]*[^\s\x00][^\x00]*$",
+            # Python's white space has separators in it that \s of JSON Schema has not.
+            "pattern": r"^[^\x00]*[^\s\x00\x1c-\x1f\x85][^\x00]*$",
         }
     ),
 ]
