@@ -236,8 +236,20 @@ def test_another_encoder(settings: Settings, encoder: HashEncoder) -> None:
     other.fingerprint = "hash-2"
     with pytest.raises(IndexDamagedError, match="hash-1"):
         corpus.open(other)
-    index = corpus.change(lambda _: Change(), other)
+    # An upload must not throw away what another encoder made; `xhqa index` may.
+    with pytest.raises(IndexDamagedError, match="hash-1"):
+        corpus.change(lambda _: Change(entries("丙")), other)
+    assert len(corpus.open(encoder)) == 3
+
+    def stopped(stage: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        corpus.change(lambda _: Change(entries("丙")), other, stopped, over_damage=True)
+    # What was interrupted is begun anew.
+    index = corpus.change(lambda _: Change(), other, over_damage=True)
     assert len(other.embedded) == 3
+    assert len(index) == 3
     assert [info.id for info in index.documents()] == ["甲", "乙"]
     with pytest.raises(IndexDamagedError, match="hash-2"):
         corpus.open(encoder)
@@ -255,3 +267,10 @@ def test_what_is_wrong_is_said(tmp_path: Path, settings: Settings, encoder: Hash
     nobody = settings.model_copy(update={"milvus_uri": "http://127.0.0.1:9"})
     with pytest.raises(StoreError, match=re.escape("127.0.0.1:9")):
         corpus_of(nobody).exists()
+
+
+def test_an_engine_that_fails_while_asked_is_told(settings: Settings, encoder: HashEncoder) -> None:
+    pipeline = Pipeline(corpus_of(settings).change(only(entries("甲")), encoder), encoder, settings)
+    _connected(settings.milvus_uri, "").drop_collection("xhqa_chunks")
+    with pytest.raises(StoreError, match="see that it runs"):
+        pipeline.ask("甲镇有几座桥？")

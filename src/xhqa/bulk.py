@@ -21,8 +21,7 @@ from xhqa.config import Settings
 from xhqa.encode import Encoder, Parts, Vectors
 from xhqa.errors import InputError, ModelError
 from xhqa.index import chunks_of, embedding_text, encoded, sentences_in
-from xhqa.load import read
-from xhqa.pipeline import Loaded, encoder_of
+from xhqa.pipeline import Loaded, encoder_of, load_files
 from xhqa.types import Document, Heading
 
 # Files that an actor takes at a time: enough passages for batches of one length.
@@ -91,9 +90,8 @@ class Embedder:
         self._held: frozenset[str] = ray.get(held)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        rows = [
-            _read(Path(path), name) for path, name in zip(batch["path"], batch["name"], strict=True)
-        ]
+        files = zip(map(Path, batch["path"]), batch["name"], strict=True)
+        rows = list(load_files(list(files), self._held))
         asked: list[tuple[int, str, Parts]] = []
         for number, (_, loaded) in enumerate(rows):
             if isinstance(loaded, Document) and loaded.sha256 not in self._held:
@@ -157,13 +155,6 @@ class RememberingEncoder:
 
 def _key(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
-
-
-def _read(path: Path, name: str) -> Loaded:
-    try:
-        return path, read(path, name)
-    except InputError as error:
-        return path, error
 
 
 def _document(held: dict[str, Any]) -> Document:

@@ -229,7 +229,8 @@ class _Writer:
         LexicalIndex.build(json.loads(row) for (row,) in tokens).save(work / "lexical")
         progress("write", 2, 3)
         database.close()
-        means = question_means(self._encoder)
+        old = self._old.index
+        means = old.question_means if old else question_means(self._encoder)
         np.save(work / "question_means.npy", np.stack(list(means.values())), allow_pickle=False)
         progress("write", 3, 3)
 

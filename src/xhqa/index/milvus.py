@@ -66,29 +66,22 @@ class Milvus:
             )
         self._names = Names(settings.milvus_prefix)
         self._token = settings.milvus_token.get_secret_value()
+        self._opened: dict[str, MilvusIndex] = {}
 
     def exists(self) -> bool:
-        with _told(self.place):
-            return bool(self._client().has_collection(self._names.documents))
+        return bool(self._client().has_collection(self._names.documents))
 
     def open(self, encoder: Encoder) -> MilvusIndex:
         if not self.exists():
             raise NotFoundError(f"there is no index in {self.place}: run `xhqa index`")
-        with _told(self.place):
-            headers = Headers(self._client(), self._names)
-            meta = headers.meta()
-            if meta is None or meta.get("format") != FORMAT:
-                raise IndexDamagedError(
-                    f"{self.place} has format {meta and meta.get('format')}, this xhqa reads "
-                    f"{FORMAT}: run `xhqa index` to rebuild it"
-                )
-            if meta["fingerprint"] != encoder.fingerprint:
-                raise IndexDamagedError(
-                    f"the index was built with the encoder {meta['encoder']} "
-                    f"({meta['fingerprint']}), but {encoder.name} ({encoder.fingerprint}) is in "
-                    "use: run `xhqa index` to rebuild it, or set XHQA_ENCODER"
-                )
-            return MilvusIndex(self._client(), self._names, self.place, question_means(encoder))
+        meta = Headers(self._client(), self._names).meta()
+        self._refuse_other(meta, encoder)
+        # It is never out of date: what changes is looked up.
+        if encoder.fingerprint not in self._opened:
+            means = question_means(encoder)
+            index = MilvusIndex(self._client(), self._names, self.place, means)
+            self._opened[encoder.fingerprint] = index
+        return self._opened[encoder.fingerprint]
 
     def change(
         self,
@@ -99,65 +92,86 @@ class Milvus:
         over_damage: bool = False,
     ) -> MilvusIndex:
         """Document after document: each is there as it was or as it is to be. Unchanged ones are
-        left alone."""
-        with _told(self.place):
-            client = self._client()
-            headers = Headers(client, self._names)
-            anew = self._prepared(client, headers, encoder)
-            holdings = _Holdings(headers)
-            wanted = change(holdings)
-            writer = _Writer(client, self._names, encoder)
-            put: set[str] = set()
-            expected = max(1, wanted.expected)
-            if anew or wanted.keep is not None:
-                holdings.load()
-            for done, entry in enumerate(wanted.put):
-                progress("index", min(done, expected), expected)
-                document = entry.document
-                if document.id in put:
-                    raise InputError(
-                        f"two files would both be document {document.id!r}: rename "
-                        f"{document.source_name}"
-                    )
-                put.add(document.id)
-                header = holdings.header(document.id)
-                if header is None or anew or not header.is_of(entry):
-                    writer.put(entry, header)
-            others = holdings.loaded() or map(holdings.header, wanted.remove)
-            for header in others:
-                if header is None or header.info.id in put:
-                    continue
-                if not wanted.keeps(header.held):
-                    writer.remove(header)
-                elif anew:
-                    writer.put(Entry(headers.document(header), header.uploaded), header)
-            writer.finish()
-            if wanted.keep is not None:
-                # Many have come: what is sealed is searched by its indexes.
-                client.flush(self._names.chunks)
-            progress("index", expected, expected)
-            return self.open(encoder)
+        left alone. With ``over_damage`` another encoder's index is embedded anew."""
+        client = self._client()
+        headers = Headers(client, self._names)
+        anew = self._prepared(client, headers, encoder, over_damage)
+        holdings = _Holdings(headers)
+        wanted = change(holdings)
+        writer = _Writer(client, self._names, encoder)
+        put: set[str] = set()
+        expected = max(1, wanted.expected)
+        if anew or wanted.keep is not None:
+            holdings.load()
+        for done, entry in enumerate(wanted.put):
+            progress("index", min(done, expected), expected)
+            document = entry.document
+            if document.id in put:
+                raise InputError(
+                    f"two files would both be document {document.id!r}: rename "
+                    f"{document.source_name}"
+                )
+            put.add(document.id)
+            header = holdings.header(document.id)
+            if header is None or anew or not header.is_of(entry):
+                writer.put(entry, header)
+        others = holdings.loaded() or map(holdings.header, wanted.remove)
+        for header in others:
+            if header is None or header.info.id in put:
+                continue
+            if not wanted.keeps(header.held):
+                writer.remove(header)
+            elif anew:
+                writer.put(Entry(headers.document(header), header.uploaded), header)
+        writer.finish()
+        if anew:
+            # Last, so that an interrupted one is begun anew.
+            client.upsert(self._names.documents, [header_row(META, "", _facts(encoder))])
+        if wanted.keep is not None:
+            # Many have come: what is sealed is searched by its indexes.
+            client.flush(self._names.chunks)
+        progress("index", expected, expected)
+        return self.open(encoder)
 
-    def _prepared(self, client: Any, headers: Headers, encoder: Encoder) -> bool:
+    def _prepared(self, client: Any, headers: Headers, encoder: Encoder, over_damage: bool) -> bool:
         """Make the collections that are missing; whether everything must be embedded anew."""
         names = self._names
         meta = headers.meta() if client.has_collection(names.documents) else None
-        fitting = {
-            "format": FORMAT,
-            "encoder": encoder.name,
-            "fingerprint": encoder.fingerprint,
-            "dimension": encoder.dimension,
-        }
-        if meta == fitting:
+        if meta == _facts(encoder):
             return False
+        if meta is not None and not over_damage:
+            self._refuse_other(meta, encoder)
         if client.has_collection(names.chunks):
             client.drop_collection(names.chunks)
         names.create(client, encoder.dimension)
-        client.upsert(names.documents, [header_row(META, "", fitting)])
         return True
+
+    def _refuse_other(self, meta: dict[str, Any] | None, encoder: Encoder) -> None:
+        """Raises IndexDamagedError where the index is of another format or encoder."""
+        if meta is None or meta.get("format") != FORMAT:
+            raise IndexDamagedError(
+                f"{self.place} has format {meta and meta.get('format')}, this xhqa reads "
+                f"{FORMAT}: run `xhqa index` to rebuild it"
+            )
+        if meta != _facts(encoder):
+            raise IndexDamagedError(
+                f"the index was built with the encoder {meta['encoder']} "
+                f"({meta['fingerprint']}), but {encoder.name} ({encoder.fingerprint}) is in "
+                "use: run `xhqa index` to rebuild it, or set XHQA_ENCODER"
+            )
 
     def _client(self) -> Any:
         return _connected(self.place, self._token)
+
+
+def _facts(encoder: Encoder) -> dict[str, Any]:
+    """What an index in a Milvus says of itself."""
+    return {
+        "format": FORMAT,
+        "encoder": encoder.name,
+        "fingerprint": encoder.fingerprint,
+        "dimension": encoder.dimension,
+    }
 
 
 class _Holdings(Mapping[str, Held]):
@@ -260,7 +274,7 @@ class _Writer:
 
 
 @cache
-def _connected(uri: str, token: str) -> Any:
+def _connected(uri: str, token: str) -> _Client:
     """One client for each address in a process: Milvus Lite has a folder to itself."""
     try:
         from pymilvus import MilvusClient
@@ -270,16 +284,32 @@ def _connected(uri: str, token: str) -> Any:
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     # Milvus Lite takes the client's pings, one in ten seconds, for an attack.
     calm = {"grpc_options": {"grpc.keepalive_time_ms": 600_000}} if uri.endswith(".db") else {}
-    return MilvusClient(uri=uri, token=token, **calm)
+    with _told(uri):
+        return _Client(MilvusClient(uri=uri, token=token, **calm), uri)
+
+
+class _Client:
+    """pymilvus's client, whose errors are ours."""
+
+    def __init__(self, client: Any, place: str) -> None:
+        self._client = client
+        self._place = place
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            with _told(self._place):
+                return method(*arguments, **named)
+
+        return call
 
 
 @contextmanager
 def _told(place: str) -> Iterator[None]:
-    """Errors of the engine as ours."""
-    try:
-        from pymilvus import MilvusException
-    except ImportError as error:
-        raise ModelError("XHQA_STORE=milvus needs an extra: pip install 'xhqa[milvus]'") from error
+    """Errors of the engine as StoreError."""
+    from pymilvus import MilvusException
+
     try:
         yield
     except MilvusException as error:

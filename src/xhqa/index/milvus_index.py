@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -183,8 +184,7 @@ class MilvusIndex:
         return self._count(self._names.documents) - 1
 
     def view(self) -> MilvusIndex:
-        seen = MilvusIndex(self._client, self._names, self._place, self.question_means)
-        seen._headers, seen._frequencies = self._headers, self._frequencies
+        seen = copy(self)
         seen._pinned = {}
         return seen
 
@@ -263,11 +263,8 @@ class MilvusIndex:
         idf = score · (tf + k1 (1 - b + b · length / mean length)) / (tf · (k1 + 1))."""
         wanted = list(dict.fromkeys(tokens))
         now = time.monotonic()
-        known = {
-            token: self._frequencies[token][1]
-            for token in wanted
-            if token in self._frequencies and now - self._frequencies[token][0] < _FREQUENCY_AGE
-        }
+        kept = {token: self._frequencies.get(token, (-math.inf, 0.0)) for token in wanted}
+        known = {token: idf for token, (at, idf) in kept.items() if now - at < _FREQUENCY_AGE}
         missing = [token for token in wanted if token not in known]
         if missing:
             unknown = math.log1p((len(self) + 0.5) / 0.5)
