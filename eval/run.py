@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Literal, Protocol, TypedDict
 
 from xhqa.errors import InputError
+from xhqa.script import tidy
 from xhqa.types import Answer, Citation, Document, Hit, RefusalReason, Turn
 
 from . import metrics
@@ -171,6 +173,10 @@ def _result(pipeline: Pipeline, question: Question, mode: Mode) -> Result:
     # after the question is asked: whatever is cached must not shorten the time of the answer
     rank = _rank(pipeline, question, mode) if ranked else None
     cited = tuple(_cited(pipeline, citation) for citation in answer.citations)
+    golds = question.answers
+    if question.document_id is not None:
+        text = pipeline.document(question.document_id).text
+        golds += as_written(golds, text, question.spans)
     return Result(
         id=question.id,
         kind=question.kind,
@@ -184,13 +190,28 @@ def _result(pipeline: Pipeline, question: Question, mode: Mode) -> Result:
         answer=answer.text,
         confidence=float(answer.confidence),
         refusal_reason=answer.refusal_reason,
-        em=metrics.exact_match(question.answers, answer.text),
-        f1=metrics.f1_score(question.answers, answer.text),
+        em=metrics.exact_match(golds, answer.text),
+        f1=metrics.f1_score(golds, answer.text),
         ranked=ranked,
         rank=rank,
         cited=cited,
         overlap=_overlap(cited, question),
         latency_ms=latency_ms,
+    )
+
+
+def as_written(
+    answers: Sequence[str], text: str, spans: Iterable[tuple[int, int]]
+) -> tuple[str, ...]:
+    """The answers as the gold spans of ``text`` write them, where only white space differs: the
+    document's "120 款" is a right answer where "120款" is asked for."""
+    slices = [text[start:end] for start, end in spans]
+    patterns = [r"\s*".join(map(re.escape, "".join(answer.split()))) for answer in answers]
+    return tuple(
+        tidy(match.group())
+        for pattern in patterns
+        for slice_ in slices
+        if (match := re.search(pattern, slice_)) and tidy(match.group()) not in answers
     )
 
 

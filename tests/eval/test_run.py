@@ -7,7 +7,14 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from xhqa_eval.questions import Question
-from xhqa_eval.run import Result, evaluate, rank_of_document, rank_of_span, summarise
+from xhqa_eval.run import (
+    Result,
+    as_written,
+    evaluate,
+    rank_of_document,
+    rank_of_span,
+    summarise,
+)
 
 from xhqa.errors import InputError
 from xhqa.types import Answer, Chunk, Citation, Document, Hit, Turn, View
@@ -142,6 +149,13 @@ def test_ranks_where_the_gold_is_not_found() -> None:
     assert rank_of_span([_hit("d", 0, 5)], "d", [(3, 7), (13, 15)]) is None
     assert rank_of_span([_hit("d", 10, 19)], "d", [(3, 7), (13, 15)]) == 1
     assert rank_of_span([_hit("other", 0, 19)], "d", [(3, 7)]) is None
+
+
+def test_the_documents_own_spacing_of_an_answer_is_a_gold_answer_too() -> None:
+    text = "首批展出超过120 款产品，另有120款样品"
+    assert as_written(("超过120款", "120款", "120"), text, [(4, 11)]) == ("超过120 款", "120 款")
+    assert as_written(("120款",), text, [(15, 20)]) == ()  # as it is given
+    assert as_written(("12款",), text, [(4, 11)]) == ()
 
 
 def test_a_refused_answerable_question_scores_zero() -> None:
