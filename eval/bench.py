@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from xhqa.config import Settings
+from xhqa.encode import encoder_of
 from xhqa.errors import NotFoundError, XhqaError
 from xhqa.index import corpus_of
-from xhqa.pipeline import Pipeline, build_index, encoder_of
+from xhqa.pipeline import Pipeline, build_index
 from xhqa.progress import Bar
 
 from .metrics import percentile

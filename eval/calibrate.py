@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from xhqa.answer import Features, features, source_range
 from xhqa.config import load_settings
-from xhqa.pipeline import Pipeline, encoder_of
+from xhqa.encode import encoder_of
+from xhqa.pipeline import Pipeline
 from xhqa.script import fold, question_script
 from xhqa.train.examples import NegativeMaker, read_squad
 

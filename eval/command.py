@@ -7,10 +7,11 @@ from datetime import datetime
 from pathlib import Path
 
 from xhqa.config import Settings
+from xhqa.encode import encoder_of
 from xhqa.errors import InputError, NotFoundError
 from xhqa.feedback import FeedbackFile
 from xhqa.index import corpus_of
-from xhqa.pipeline import Pipeline, build_index, encoder_of
+from xhqa.pipeline import Pipeline, build_index
 from xhqa.progress import Bar
 
 from .feedback import questions_of, write_questions

@@ -26,7 +26,8 @@ from xhqa_eval.metrics import percentile
 from xhqa_eval.squad import load_squad
 
 from xhqa.config import load_settings
-from xhqa.pipeline import build_index, encoder_of
+from xhqa.encode import encoder_of
+from xhqa.pipeline import build_index
 from xhqa.progress import Bar
 
 _CHANGED = "这一段是后来加上去的。"

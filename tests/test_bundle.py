@@ -7,21 +7,23 @@ import numpy as np
 import pytest
 
 from xhqa import bundle
+from xhqa.blocks import dequantise, quantise
 from xhqa.errors import ModelError
-from xhqa.read.model import load_reader, quantise
+from xhqa.read import stored
 
 
 def test_dequantise_by_hand() -> None:
     # scale 0.5; byte j holds value j in its low nibble and value j + 16 in its high one.
     block = struct.pack("<e", 0.5) + bytes([0x0F] + [0x88] * 14 + [0x10])
     expected = [3.5, *[0.0] * 14, -4.0, -4.0, *[0.0] * 14, -3.5]
-    assert bundle.dequantise(block).tolist() == expected
+    assert dequantise(np.frombuffer(block, np.uint8)).tolist() == expected
 
 
 def test_quantise_is_undone_by_dequantise() -> None:
     values = np.random.default_rng(0).normal(size=32 * 50).astype(np.float32)
     values[:32] = 0
-    back = bundle.dequantise(quantise(values).tobytes())
+    back = dequantise(quantise(values))
+    assert dequantise(quantise(values.reshape(10, 160))).tolist() == back.reshape(10, 160).tolist()
     step = np.abs(values.reshape(-1, 32)).max(axis=1) / 8
     error = np.abs(back - values).reshape(-1, 32).max(axis=1)
     assert back[:32].tolist() == [0.0] * 32
@@ -48,27 +50,27 @@ def test_what_is_no_reader_is_refused_by_name(tmp_path: Path, content: bytes | N
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ModelError, match=r"mine\.safetensors is not a reader: check XHQA_READER"):
-        load_reader(path, tmp_path)
+        stored.load(path, {})
 
 
 def test_a_cached_model_that_is_not_whole_is_made_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     made: list[str] = []
 
-    def convert(target: Path, notify: object) -> None:
-        made.append(target.name)
-        (target / "part").mkdir(parents=True)
-        (target / "part" / "model").write_bytes(b"weights")
-        bundle._seal(target)
+    def write(folder: Path) -> None:
+        (folder / "part").mkdir()
+        (folder / "part" / "model").write_bytes(b"weights")
 
-    monkeypatch.setattr(bundle, "_convert", convert)
-    folder = bundle.converted(tmp_path)
-    assert bundle.converted(tmp_path) == folder
+    def make() -> Path:
+        return bundle.made(tmp_path / "cache" / "model", write, lambda: made.append("model"))
+
+    folder = make()
+    assert make() == folder
     assert len(made) == 1
     (folder / "part" / "model").write_bytes(b"weig")
-    bundle.converted(tmp_path)
+    make()
     assert (folder / "part" / "model").read_bytes() == b"weights"
     (folder / "sizes.json").unlink()
-    bundle.converted(tmp_path)
+    make()
     assert len(made) == 3

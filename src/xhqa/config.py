@@ -59,6 +59,11 @@ class Settings(BaseSettings):
         le=1.0,
         description="Answers below this probability are refused; unset: the reader's own default.",
     )
+    runtime: Literal["onnx", "torch"] = Field(
+        "onnx",
+        description="What runs the bundled encoder and the span reader: ONNX Runtime, or `torch`, "
+        "which takes longer to start and more memory.",
+    )
     threads: int = Field(
         0, ge=0, description="CPU threads of the models; 0 lets the libraries choose."
     )

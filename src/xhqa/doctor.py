@@ -45,8 +45,9 @@ def diagnose(settings: Settings) -> tuple[str, bool]:
 
 
 def _models_and_index(settings: Settings, lines: list[str]) -> list[str]:
+    from xhqa.encode import encoder_of
     from xhqa.index import corpus_of
-    from xhqa.pipeline import encoder_of, reader_of
+    from xhqa.pipeline import reader_of
 
     problems: list[str] = []
     try:

@@ -14,13 +14,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from xhqa import bundle
 from xhqa.answer import calibration_of, compose, passage_of
 from xhqa.config import Settings, load_settings
 from xhqa.converse import leans, readings, standalone
 from xhqa.dictionary import Alternatives, Dictionary, Translator, open_dictionary
 from xhqa.digest import outline, summary
-from xhqa.encode import Encoder, Vectors, open_encoder
+from xhqa.encode import Encoder, Vectors, encoder_of
 from xhqa.errors import BusyError, InputError, NotFoundError, StorageFullError
 from xhqa.index import Change, Changing, Entry, Held, Index, Progress, corpus_of
 from xhqa.lexical import overlap as overlap_of
@@ -357,17 +356,9 @@ def _checked(question: str) -> str:
     return question
 
 
-def encoder_of(settings: Settings, notify: Callable[[str], None] = lambda message: None) -> Encoder:
-    """The encoder the settings name, on the number of threads they name."""
-    encoder = open_encoder(settings.encoder, settings.cache_dir, notify)
-    if settings.threads:
-        import torch
-
-        torch.set_num_threads(settings.threads)
-    return encoder
-
-
-def reader_of(settings: Settings) -> Reader | None:
+def reader_of(
+    settings: Settings, notify: Callable[[str], None] = lambda message: None
+) -> Reader | None:
     """The reader the settings name; None for the sentence reader, which needs an index.
 
     Raises ModelError where it cannot be loaded.
@@ -377,7 +368,7 @@ def reader_of(settings: Settings) -> Reader | None:
     from xhqa.read.span import BUNDLED, SpanReader
 
     path = BUNDLED if settings.reader == "span" else Path(settings.reader)
-    return SpanReader.load(path, bundle.converted(settings.cache_dir))
+    return SpanReader.load(path, settings, notify)
 
 
 # A file that was read, or why it was not.

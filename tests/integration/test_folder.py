@@ -8,7 +8,8 @@ import pytest
 from reports import Fact, write
 
 from xhqa.config import load_settings
-from xhqa.pipeline import Pipeline, build_index, encoder_of
+from xhqa.encode import encoder_of
+from xhqa.pipeline import Pipeline, build_index
 from xhqa.script import tidy
 
 pytestmark = pytest.mark.integration

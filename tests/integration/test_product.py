@@ -16,8 +16,11 @@ import pytest
 from integration_support import ROOT, xhqa
 
 from xhqa.config import load_settings
-from xhqa.pipeline import Pipeline, encoder_of
-from xhqa.types import Turn
+from xhqa.cpu import has_bfloat16
+from xhqa.encode import encoder_of
+from xhqa.pipeline import Pipeline
+from xhqa.read.span import BUNDLED, SpanReader
+from xhqa.types import Chunk, Hit, Turn, View
 
 pytestmark = pytest.mark.integration
 
@@ -51,33 +54,45 @@ def test_the_bundled_encoder_gives_the_vectors_of_its_own_engine() -> None:
     assert encoder.count_tokens(["徐汇有多少家大模型企业？", ""]) == [9, 0]
 
 
-def test_a_sentence_has_the_mean_of_its_own_vector_and_of_its_tokens_in_the_text() -> None:
-    import torch
+TEXTS = ["徐汇区在上海。\n那里有755家企业。 They are new.", "长" * 700, "短", "Ａ　① ㈱"]
 
-    encoder = encoder_of(load_settings())
-    text = "徐汇区在上海。\n那里有755家企业。 They are new."
-    parts = [(0, 7), (8, 18), (19, 32)]
-    # Among longer texts, so that padding would show.
-    wholes, vectors = encoder.encode_parts(["长" * 300, text, "短"], [[], parts, [(0, 1)]])
-    assert wholes[1] == pytest.approx(encoder.encode_passages([text])[0], abs=1e-5)
-    assert [v.shape for v in vectors] == [(0, 384), (3, 384), (1, 384)]
 
-    tokenizer, bert = encoder._model.tokenizer, encoder._model[0].auto_model
-    ids = tokenizer("passage: " + text, return_tensors="pt")
-    words = tokenizer.convert_ids_to_tokens(ids["input_ids"][0])
-    with torch.no_grad():
-        states = bert(**ids).last_hidden_state[0].numpy()
-    for number, first, last in ((1, "那里", "企业"), (2, "▁They", "▁new")):
-        inside = states[words.index(first) : words.index(last) + 2].mean(axis=0)
-        own = encoder.encode_passages([text[slice(*parts[number])]])[0]
-        expected = (own + inside / np.linalg.norm(inside)) / 2
-        assert vectors[1][number] == pytest.approx(expected, abs=1e-4)
+def test_onnx_runtime_gives_the_vectors_of_sentence_transformers() -> None:
+    ours, reference = (
+        encoder_of(load_settings().model_copy(update={"runtime": runtime}))
+        for runtime in ("onnx", "torch")
+    )
+    assert ours.fingerprint == reference.fingerprint
+    parts = [[(0, 7), (8, 18), (19, 32)], [(690, 700)], [(0, 1)], []]
+    for one, other in (
+        (ours.encode_queries(TEXTS), reference.encode_queries(TEXTS)),
+        (ours.encode_passages(TEXTS), reference.encode_passages(TEXTS)),
+        *zip(*(e.encode_parts(TEXTS, parts) for e in (ours, reference)), strict=True),
+    ):
+        assert np.concatenate(list(one)) == pytest.approx(np.concatenate(list(other)), abs=2e-5)
+    assert ours.count_tokens(TEXTS) == reference.count_tokens(TEXTS)
+
+
+def test_onnx_runtime_gives_the_logits_of_the_trained_network() -> None:
+    settings = load_settings()
+    text = "漕河泾有三十座桥，镇上有755家企业。" * 5
+    chunk = Chunk("a#0", "a", (), 0, len(text), View(text, range(len(text))), ((0, len(text)),))
+    found = [
+        SpanReader.load(BUNDLED, settings.model_copy(update={"runtime": runtime})).read(
+            "镇上有多少家企业？", [Hit(chunk, 1.0, 0, 0)]
+        )
+        for runtime in ("onnx", "torch")
+    ]
+    assert [(s.start, s.end) for s in found[0]] == [(s.start, s.end) for s in found[1]]
+    assert "755家" in text[found[0][0].start : found[0][0].end]
+    tolerance = 0.3 if has_bfloat16() else 1e-3
+    assert [s.score for s in found[0]] == pytest.approx([s.score for s in found[1]], abs=tolerance)
 
 
 def test_two_processes_convert_the_model_once(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from xhqa import bundle; "
-        "print(bundle.converted(Path(sys.argv[1]), lambda m: print('converting')))"
+        "print(bundle.runtime(Path(sys.argv[1]), lambda m: print('converting')))"
     )
     runs = [
         subprocess.Popen(

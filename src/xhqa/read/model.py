@@ -1,25 +1,23 @@
-"""The network of the span reader: the multilingual encoder with a start/end head.
+"""The network of the span reader on torch: the multilingual encoder with a start/end head.
 
-Its weights are stored as 4-bit differences to the bundled encoder, so that they take 12 MB.
+It is trained so, and what runs on ONNX Runtime is held to it.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load_file
 from torch import nn
 
-from xhqa import bundle
-from xhqa.errors import ModelError
+from xhqa.cpu import has_bfloat16
+from xhqa.read import stored
 
-_BLOCK = 32
-_FORMAT = "xhqa-reader-1"
+_PAD = 1
 
 
 class SpanModel(nn.Module):
@@ -63,35 +61,34 @@ def from_folder(folder: Path) -> SpanModel:
     return SpanModel(encoder, encoder.config.hidden_size)
 
 
-def quantise(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """float32[32 · n] → uint8[n, 18]: the blocks that ``bundle.dequantise`` reads.
+class TorchNetwork:
+    """A trained model behind ``xhqa.session.Network``: float32, or bfloat16 where the processor
+    has tiles for it."""
 
-    The scale of a block is its value of largest magnitude over -8, so that this one is exact.
-    """
-    rows = values.reshape(-1, _BLOCK)
-    largest = rows[np.arange(len(rows)), np.abs(rows).argmax(axis=1)]
-    scales = (largest / -8.0).astype(np.float16)
-    divisor = np.where(scales == 0, np.float32(1), scales.astype(np.float32))[:, None]
-    nibbles = np.clip(np.rint(rows / divisor) + 8, 0, 15).astype(np.uint8)
-    packed = nibbles[:, :16] | (nibbles[:, 16:] << 4)
-    return np.concatenate([scales.view(np.uint8).reshape(-1, 2), packed], axis=1)
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._half = has_bfloat16()
+
+    def run(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+        length = max(map(len, rows))
+        ids = torch.full((len(rows), length), _PAD)
+        mask = torch.zeros(len(rows), length, dtype=torch.long)
+        for number, row in enumerate(rows):
+            ids[number, : len(row)] = torch.tensor(row)
+            mask[number, : len(row)] = 1
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, self._half):
+            outputs: npt.NDArray[np.float32] = self._model(ids, mask).float().numpy()
+        return outputs
 
 
 def save_reader(
     weights: dict[str, torch.Tensor], base: dict[str, torch.Tensor], path: Path, note: str
 ) -> None:
-    """Write trained ``weights`` (by parameter name) as differences to ``base``.
-
-    Matrices become 4-bit blocks, vectors and the head stay float32. ``note`` is kept in the file.
-    """
-    stored: dict[str, torch.Tensor] = {}
-    for name, tensor in weights.items():
-        if name in base and tensor.dim() == 2:
-            delta = (tensor - base[name]).float().numpy().reshape(-1)
-            stored[f"delta4/{name}"] = torch.from_numpy(quantise(delta))
-        else:
-            stored[f"full/{name}"] = tensor.float().contiguous()
-    save_file(stored, path, metadata={"format": _FORMAT, "base": bundle.SHA256, "note": note})
+    """Write trained ``weights`` (by parameter name) as differences to ``base``."""
+    trained, before = (
+        {name: tensor.float().numpy() for name, tensor in some.items()} for some in (weights, base)
+    )
+    stored.save(trained, before, path, note)
 
 
 def load_reader(path: Path, folder: Path) -> SpanModel:
@@ -99,26 +96,11 @@ def load_reader(path: Path, folder: Path) -> SpanModel:
 
     Raises ModelError where the file is none or belongs to another encoder.
     """
-    try:
-        with safe_open(path, "pt") as opened:
-            metadata = opened.metadata() or {}
-        stored = load_file(path)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ModelError(f"{path} is not a reader: check XHQA_READER ({error})") from error
-    if metadata.get("format") != _FORMAT or metadata.get("base") != bundle.SHA256:
-        raise ModelError(
-            f"{path} was not trained on this encoder (its metadata: {json.dumps(metadata)[:200]}): "
-            "train it anew with `xhqa train-reader`, or unset XHQA_READER"
-        )
+    base = load_file(folder / "model.safetensors")
+    weights = stored.load(path, base)
     model = from_folder(folder)
-    parameters = dict(model.named_parameters())
     with torch.no_grad():
-        for key, tensor in stored.items():
-            kind, name = key.split("/", 1)
-            if kind == "full":
-                parameters[name].copy_(tensor)
-            else:
-                delta = bundle.dequantise(tensor.numpy().tobytes())
-                parameters[name].add_(torch.from_numpy(delta).reshape(parameters[name].shape))
+        for name, parameter in model.named_parameters():
+            parameter.copy_(torch.from_numpy(weights[name]))
     model.requires_grad_(False)
     return model.eval()

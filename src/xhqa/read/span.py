@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from xhqa.cpu import has_bfloat16
+from xhqa import bundle
+from xhqa.config import Settings
+from xhqa.read import stored
 from xhqa.script import is_han
+from xhqa.session import Network, Session
 from xhqa.types import Chunk, Hit, Span
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-
-    from xhqa.read.model import SpanModel
 
 BUNDLED = Path(__file__).parent / "weights" / "reader.safetensors"
 MAX_TOKENS = 384
@@ -29,7 +30,6 @@ _PER_PASSAGE = 4
 # people give (a median of 12 characters in CMRC's training split, of 6 in its development split);
 # chosen on the validation halves (docs/quality.md).
 _TOKEN_COST = 0.1
-_PAD = 1
 
 # Signs that open or close something, or stand between clauses: not an answer's first or last.
 _LEADING = " \t\n,，.。;；:：、!！?？)）]】》>”’…—-·"
@@ -63,18 +63,27 @@ class SpanReader:
 
     name = "span"
 
-    def __init__(self, model: SpanModel, tokenizer: Tokenizer) -> None:
-        self._model = model
+    def __init__(self, network: Network, tokenizer: Tokenizer) -> None:
+        """``network`` gives logits float32[b, t, 2]; position 0 stands for "no answer"."""
+        self._network = network
         self._tokenizer = tokenizer
-        self._half = has_bfloat16()
 
     @classmethod
-    def load(cls, path: Path, encoder_folder: Path) -> SpanReader:
-        """The reader in ``path`` on the encoder in ``encoder_folder``; raises ModelError."""
-        from xhqa import bundle
-        from xhqa.read.model import load_reader
+    def load(
+        cls, path: Path, settings: Settings, notify: Callable[[str], None] = lambda message: None
+    ) -> SpanReader:
+        """The reader in ``path`` on the bundled encoder; raises ModelError."""
+        network: Network
+        if settings.runtime == "torch":
+            from xhqa.read.model import TorchNetwork, load_reader
 
-        return cls(load_reader(path, encoder_folder), bundle.tokenizer_of(encoder_folder))
+            folder = bundle.converted(settings.cache_dir, notify)
+            network = TorchNetwork(load_reader(path, folder))
+        else:
+            folder = bundle.runtime(settings.cache_dir, notify)
+            graph = stored.converted(path, settings.cache_dir, notify) / stored.GRAPH
+            network = Session(graph, folder, settings.threads)
+        return cls(network, bundle.tokenizer_of(folder))
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
         encode = self._tokenizer.encode
@@ -88,29 +97,14 @@ class SpanReader:
             for at in range(0, max(1, len(passage.ids) - STRIDE), max(1, room - STRIDE)):
                 ids = passage.ids[at : at + room]
                 windows.append((hit.chunk, at, ids, passage.offsets[at : at + room]))
-        if not windows:
-            return []
-        logits = self._logits([[0, *asked, 2, 2, *ids, 2] for _, _, ids, _ in windows])
         first = len(asked) + 3
         spans: list[Span] = []
-        for (chunk, _, ids, offsets), scores in zip(windows, logits, strict=True):
+        for chunk, _, ids, offsets in windows:
+            # One by one: a batch of long texts gains nothing on a processor but padding.
+            (scores,) = self._network.run([[0, *asked, 2, 2, *ids, 2]])
             null = float(scores[0].sum())
             spans += _decode(chunk, offsets, scores[first : first + len(ids)], null)
         return sorted(spans, key=lambda span: -span.score)
-
-    def _logits(self, rows: Sequence[list[int]]) -> npt.NDArray[np.float32]:
-        """float32[b, t, 2], padded to the longest row."""
-        import torch
-
-        length = max(map(len, rows))
-        ids = torch.full((len(rows), length), _PAD, dtype=torch.long)
-        mask = torch.zeros(len(rows), length, dtype=torch.long)
-        for number, row in enumerate(rows):
-            ids[number, : len(row)] = torch.tensor(row)
-            mask[number, : len(row)] = 1
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, self._half):
-            logits: npt.NDArray[np.float32] = self._model(ids, mask).float().numpy()
-        return logits
 
 
 def _decode(

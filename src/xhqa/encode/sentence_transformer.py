@@ -1,4 +1,4 @@
-"""Texts → unit vectors: the ``Encoder`` protocol and sentence-transformers behind it."""
+"""Any sentence-transformers model as an encoder."""
 
 from __future__ import annotations
 
@@ -6,46 +6,17 @@ import copy
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from xhqa import bundle
+from xhqa.encode.protocol import Parts, Vectors, add_context, by_text, parts_of
 from xhqa.errors import ModelError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer
-
-Vectors = npt.NDArray[np.float32]
-Parts = Sequence[tuple[int, int]]
-
-
-class Encoder(Protocol):
-    """``name`` and ``fingerprint`` tell one model from another; ``dimension`` is that of its
-    vectors, ``max_tokens`` the length beyond which it cuts a text off."""
-
-    name: str
-    fingerprint: str
-    dimension: int
-    max_tokens: int
-
-    def encode_queries(self, texts: Sequence[str]) -> Vectors:
-        """float32[len(texts), dimension], each of unit length."""
-
-    def encode_passages(self, texts: Sequence[str]) -> Vectors:
-        """float32[len(texts), dimension], each of unit length."""
-
-    def encode_parts(
-        self, texts: Sequence[str], parts: Sequence[Parts]
-    ) -> tuple[Vectors, list[Vectors]]:
-        """The vectors of ``texts`` as ``encode_passages`` gives them, and of the ``parts`` of each,
-        half-open character ranges, float32[len(parts), dimension]: what each part says by itself
-        and, where the model can tell, what it says in its text."""
-
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """The number of model tokens of each text, without special tokens."""
 
 
 class SentenceTransformerEncoder:
@@ -85,14 +56,8 @@ class SentenceTransformerEncoder:
     def encode_parts(
         self, texts: Sequence[str], parts: Sequence[Parts]
     ) -> tuple[Vectors, list[Vectors]]:
-        """A part's vector is the mean of its own and of the unit mean of its tokens' vectors as
-        they are in the whole text (Günther et al. 2024, "Late Chunking"); its own alone where the
-        model does not pool by the mean, or where the text is cut off before the part."""
-        alone = self.encode_passages(
-            [text[a:b] for text, ranges in zip(texts, parts, strict=True) for a, b in ranges]
-        )
-        bounds = np.cumsum([len(ranges) for ranges in parts])[:-1]
-        own = np.split(alone, bounds) if texts else []
+        """With the context of a part where the model pools by the mean."""
+        own = by_text(self.encode_passages(parts_of(texts, parts)), parts)
         if not self._tells_context:
             return self.encode_passages(texts), own
         outputs: Any = self._model.encode(
@@ -106,15 +71,9 @@ class SentenceTransformerEncoder:
         whole = np.zeros((len(texts), self.dimension), np.float32)
         for row, (output, encoding) in enumerate(zip(outputs, tokens, strict=True)):
             whole[row] = output["sentence_embedding"].float().numpy()
-            # By their last character: a token may begin with the space before it.
-            ends = np.array([end for _, end in encoding.offsets[: self.max_tokens]])
-            ends -= len(self._prompt)
-            inside = output["token_embeddings"].float().numpy()[: len(ends)]
-            for number, (a, b) in enumerate(parts[row]):
-                there = inside[(ends > a) & (ends <= b)]
-                if len(there):
-                    mean = there.mean(axis=0)
-                    own[row][number] = (own[row][number] + mean / np.linalg.norm(mean)) / 2
+            ends = [end - len(self._prompt) for _, end in encoding.offsets[: self.max_tokens]]
+            states = output["token_embeddings"].float().numpy()[: len(ends)]
+            add_context(own[row], parts[row], states, ends)
         return whole, own
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -158,24 +117,21 @@ def _pools_tokens(model: SentenceTransformer) -> bool:
     )
 
 
-def open_encoder(
-    name: str, cache_dir: Path, notify: Callable[[str], None] = lambda message: None
-) -> Encoder:
-    """The encoder called ``name``: ``bundled``, a folder or a hub name.
-
-    Raises ModelError where it cannot be loaded or needs code of its own.
-    """
-    if name == "bundled":
-        folder = bundle.converted(cache_dir, notify)
-        model = _load(str(folder))
-        return SentenceTransformerEncoder(
-            model,
-            bundle.NAME,
-            f"{bundle.SHA256[:16]}-v{bundle.CONVERSION}",
-            bundle.tokenizer_of(folder),
-        )
+def load(name: str) -> SentenceTransformerEncoder:
+    """The model of a folder or a hub name; raises ModelError where it cannot be loaded or needs
+    code of its own."""
     model = _load(name)
     return SentenceTransformerEncoder(model, name, _fingerprint(model, Path(name)))
+
+
+def load_bundled(
+    cache_dir: Path, notify: Callable[[str], None] = lambda message: None
+) -> SentenceTransformerEncoder:
+    """The bundled model on torch; raises ModelError."""
+    folder = bundle.converted(cache_dir, notify)
+    return SentenceTransformerEncoder(
+        _load(str(folder)), bundle.NAME, bundle.FINGERPRINT, bundle.tokenizer_of(folder)
+    )
 
 
 def _load(path: str) -> SentenceTransformer:

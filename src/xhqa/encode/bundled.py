@@ -1,0 +1,100 @@
+"""The bundled model on ONNX Runtime: the vectors of its sentence-transformers form, without torch.
+
+A test holds the two to each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from xhqa import bundle
+from xhqa.encode.protocol import Parts, Vectors, add_context, by_text, parts_of
+from xhqa.session import Network, Session
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+_QUERY, _PASSAGE = "query: ", "passage: "
+_END = 2
+# Tokens that go through the network at once: more leave the processor's cache.
+_AT_ONCE = 1024
+
+
+class BundledEncoder:
+    """Mean of the last layer's vectors, brought to unit length (Wang et al. 2024, "Multilingual
+    E5"); texts are cut off at 512 tokens."""
+
+    name = bundle.NAME
+    fingerprint = bundle.FINGERPRINT
+    dimension = 384
+    max_tokens = 512
+
+    def __init__(self, network: Network, tokenizer: Tokenizer) -> None:
+        self._network = network
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def load(
+        cls, cache_dir: Path, threads: int = 0, notify: Callable[[str], None] = lambda message: None
+    ) -> BundledEncoder:
+        """Raises ModelError; the first time the model is converted, which ``notify`` is told."""
+        folder = bundle.runtime(cache_dir, notify)
+        session = Session(folder / bundle.ENCODER, folder, threads)
+        return cls(session, bundle.tokenizer_of(folder))
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        return self._encode([_QUERY + text for text in texts])
+
+    def encode_passages(self, texts: Sequence[str]) -> Vectors:
+        return self._encode([_PASSAGE + text for text in texts])
+
+    def encode_parts(
+        self, texts: Sequence[str], parts: Sequence[Parts]
+    ) -> tuple[Vectors, list[Vectors]]:
+        own = by_text(self.encode_passages(parts_of(texts, parts)), parts)
+        encodings = self._tokenizer.encode_batch([_PASSAGE + text for text in texts])
+        whole = np.zeros((len(texts), self.dimension), np.float32)
+        for row, states in self._states(encodings):
+            whole[row] = _unit(states.mean(axis=0))
+            ends = [end - len(_PASSAGE) for _, end in encodings[row].offsets[: self.max_tokens - 1]]
+            add_context(own[row], parts[row], states[: len(ends)], ends)
+        return whole, own
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [len(encoding.ids) for encoding in encodings]
+
+    def _encode(self, prompted: Sequence[str]) -> Vectors:
+        vectors = np.zeros((len(prompted), self.dimension), np.float32)
+        for row, states in self._states(self._tokenizer.encode_batch(list(prompted))):
+            vectors[row] = _unit(states.mean(axis=0))
+        return vectors
+
+    def _states(
+        self, encodings: Sequence[Encoding]
+    ) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        """(row, float32[t, dimension]) for each encoding, the short ones first: texts of about one
+        length share a batch."""
+        rows = [encoding.ids for encoding in encodings]
+        rows = [
+            [*ids[: self.max_tokens - 1], _END] if len(ids) > self.max_tokens else ids
+            for ids in rows
+        ]
+        batch: list[int] = []
+        for number in [*sorted(range(len(rows)), key=lambda n: len(rows[n])), None]:
+            if batch and (number is None or len(rows[number]) * (len(batch) + 1) > _AT_ONCE):
+                states = self._network.run([rows[n] for n in batch])
+                yield from ((n, states[i, : len(rows[n])]) for i, n in enumerate(batch))
+                batch = []
+            if number is not None:
+                batch.append(number)
+
+
+def _unit(vector: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    length: npt.NDArray[np.float32] = vector / np.linalg.norm(vector)
+    return length

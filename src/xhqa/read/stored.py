@@ -1,0 +1,88 @@
+"""``reader.safetensors``: trained weights as 4-bit differences to the bundled encoder (12 MB)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file, save_file
+
+from xhqa import bundle
+from xhqa.blocks import BYTES, dequantise, quantise
+from xhqa.errors import ModelError
+from xhqa.graph import bert
+
+Weights = dict[str, npt.NDArray[np.float32]]
+
+GRAPH = "reader.onnx"
+_FORMAT = "xhqa-reader-1"
+# The prefix of the encoder's weights in a reader.
+_ENCODER = "encoder."
+
+
+def save(weights: Weights, base: Weights, path: Path, note: str) -> None:
+    """Write trained ``weights`` as differences to ``base``, both by the names of the reader's
+    parameters; matrices become 4-bit blocks, vectors and the head stay float32. ``note`` is kept in
+    the file."""
+    stored: dict[str, npt.NDArray[np.generic]] = {}
+    for name, values in weights.items():
+        if name in base and values.ndim == 2:
+            stored[f"delta4/{name}"] = quantise((values - base[name]).reshape(-1)).reshape(
+                -1, BYTES
+            )
+        else:
+            stored[f"full/{name}"] = np.ascontiguousarray(values, np.float32)
+    save_file(stored, path, metadata={"format": _FORMAT, "base": bundle.SHA256, "note": note})
+
+
+def load(path: Path, base: Weights) -> Weights:
+    """The weights of the reader in ``path`` by its parameters' names, on ``base`` by the encoder's.
+
+    Raises ModelError where the file is none or belongs to another encoder.
+    """
+    try:
+        with safe_open(path, "np") as opened:
+            metadata = opened.metadata() or {}
+        stored = load_file(path)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelError(f"{path} is not a reader: check XHQA_READER ({error})") from error
+    if metadata.get("format") != _FORMAT or metadata.get("base") != bundle.SHA256:
+        raise ModelError(
+            f"{path} was not trained on this encoder (its metadata: {json.dumps(metadata)[:200]}): "
+            "train it anew with `xhqa train-reader`, or unset XHQA_READER"
+        )
+    weights = {_ENCODER + name: values for name, values in base.items()}
+    for key, values in stored.items():
+        kind, name = key.split("/", 1)
+        if kind == "delta4":
+            weights[name] = weights[name] + dequantise(values).reshape(weights[name].shape)
+        else:
+            weights[name] = values
+    return weights
+
+
+def converted(
+    path: Path, cache_dir: Path, notify: Callable[[str], None] = lambda message: None
+) -> Path:
+    """The folder with the reader in ``path`` as ``reader.onnx``, made on the first call; raises
+    ModelError as ``load`` does."""
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path} is not a reader: check XHQA_READER ({error})") from error
+
+    def write(folder: Path) -> None:
+        model = bundle.read_model()
+        weights = load(path, bundle.weights(model))
+        plain = {name.removeprefix(_ENCODER): values for name, values in weights.items()}
+        graph = bert(plain, model.heads, model.layer_norm_eps, head="head")
+        (folder / GRAPH).write_bytes(graph.SerializeToString())
+
+    target = cache_dir / f"reader-{digest[:12]}-onnx{bundle.CONVERSION}"
+    message = "Converting the reader (once, about 5 seconds) …"
+    return bundle.made(target, write, lambda: notify(message))

@@ -1,0 +1,61 @@
+"""A transformer on ONNX Runtime: token ids in, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from xhqa.blocks import dequantise
+from xhqa.graph import EMBEDDINGS, MASK, OUTPUT
+
+Outputs = npt.NDArray[np.float32]
+
+WORDS, PLACES = "words.npy", "places.npy"
+_PAD = 1
+
+
+class Network(Protocol):
+    """What turns token ids into vectors or logits."""
+
+    def run(self, rows: Sequence[Sequence[int]]) -> Outputs:
+        """float32[b, t, n] for b rows, padded to the longest, of t tokens."""
+
+
+class Session:
+    """A graph of ``xhqa.graph`` over the embeddings in a folder. Safe to use from several threads.
+
+    The word embeddings are mapped from disk and both models' sessions share them.
+    """
+
+    def __init__(self, graph: Path, folder: Path, threads: int = 0) -> None:
+        """``folder`` has ``words.npy``, uint8[v, ·], the word embeddings as 4-bit blocks, and
+        ``places.npy``, float32[t, h], the sum of position and token type embeddings. ``threads``:
+        0 for one a core."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Threads that wait must not take the core from the other model's.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            graph, options, providers=["CPUExecutionProvider"]
+        )
+        self._words = np.load(folder / WORDS, mmap_mode="r")
+        self._places = np.load(folder / PLACES)
+
+    def run(self, rows: Sequence[Sequence[int]]) -> Outputs:
+        length = max(map(len, rows))
+        ids = np.full((len(rows), length), _PAD)
+        mask = np.zeros((len(rows), length), np.int32)
+        for number, row in enumerate(rows):
+            ids[number, : len(row)] = row
+            mask[number, : len(row)] = 1
+        words = dequantise(self._words[ids])
+        inputs = {EMBEDDINGS: words + self._places[:length], MASK: mask}
+        outputs: Outputs = self._session.run([OUTPUT], inputs)[0]
+        return outputs

@@ -1,0 +1,130 @@
+"""The graph that is run, held to Hugging Face's network with the same weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from xhqa.blocks import dequantise, quantise
+from xhqa.encode.bundled import BundledEncoder
+from xhqa.graph import bert
+from xhqa.session import PLACES, WORDS, Session
+
+EPSILON = 1e-3
+ROWS = [[0, 7, 9, 11, 2], [0, 5, 2], [0, 8, 8, 21, 30, 4, 13, 2]]
+
+
+@pytest.fixture
+def network() -> torch.nn.Module:
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=40,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=48,
+        max_position_embeddings=16,
+        layer_norm_eps=EPSILON,
+        # Far from zero, so that a bias or a norm left out would show.
+        initializer_range=0.5,
+    )
+    model = BertModel(config, add_pooling_layer=False).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+        words = model.embeddings.word_embeddings.weight
+        words.copy_(torch.from_numpy(dequantise(quantise(words.numpy()))))
+    return model
+
+
+def session(folder: Path, network: torch.nn.Module, head: torch.nn.Linear | None = None) -> Session:
+    weights = {name: t.numpy() for name, t in network.state_dict().items()}
+    np.save(folder / WORDS, quantise(weights["embeddings.word_embeddings.weight"]))
+    places = weights["embeddings.position_embeddings.weight"]
+    np.save(folder / PLACES, places + weights["embeddings.token_type_embeddings.weight"][0])
+    if head is not None:
+        weights |= {f"head.{name}": t.numpy() for name, t in head.state_dict().items()}
+    graph = bert(weights, 4, EPSILON, None if head is None else "head")
+    (folder / "graph.onnx").write_bytes(graph.SerializeToString())
+    return Session(folder / "graph.onnx", folder, threads=1)
+
+
+def test_a_session_gives_what_the_network_gives(tmp_path: Path, network: torch.nn.Module) -> None:
+    outputs = session(tmp_path, network).run(ROWS)
+    assert outputs.shape == (3, 8, 32)
+    with torch.inference_mode():
+        for row, output in zip(ROWS, outputs, strict=True):
+            expected = network(input_ids=torch.tensor([row])).last_hidden_state[0].numpy()
+            assert output[: len(row)] == pytest.approx(expected, abs=2e-4)
+            assert np.abs(expected).mean() > 0.3
+
+
+def test_a_head_stands_behind_the_last_layer(tmp_path: Path, network: torch.nn.Module) -> None:
+    head = torch.nn.Linear(32, 2)
+    (output,) = session(tmp_path, network, head).run(ROWS[:1])
+    with torch.inference_mode():
+        states = network(input_ids=torch.tensor(ROWS[:1])).last_hidden_state
+        assert output == pytest.approx(head(states)[0].numpy(), abs=5e-4)
+
+
+class Letters:
+    """A token a letter between <s> and </s>; its id is its place in the alphabet."""
+
+    def encode_batch(self, texts: list[str], add_special_tokens: bool = True) -> list[object]:
+        from types import SimpleNamespace
+
+        made = []
+        for text in texts:
+            ids, offsets = [ord(c) % 32 + 3 for c in text], [(n, n + 1) for n in range(len(text))]
+            if add_special_tokens:
+                ids, offsets = [0, *ids, 2], [(0, 0), *offsets, (0, 0)]
+            made.append(SimpleNamespace(ids=ids, offsets=offsets))
+        return made
+
+
+class Echo:
+    """The vector of a token is its id one-hot; notes the shapes of what it was given."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+
+    def run(self, rows: list[list[int]]) -> np.ndarray:
+        self.batches.append([len(row) for row in rows])
+        states = np.full((len(rows), max(map(len, rows)), 384), np.nan, np.float32)
+        for number, row in enumerate(rows):
+            states[number, : len(row)] = np.eye(384, dtype=np.float32)[row]
+        return states
+
+
+def test_a_text_is_the_mean_of_its_tokens_whatever_it_is_batched_with() -> None:
+    network = Echo()
+    encoder = BundledEncoder(network, Letters())  # type: ignore[arg-type]
+    vectors = encoder.encode_passages(["a" * 600, "ab", "b" * 200, "", "ab"])
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(5))
+    counts = np.zeros(384)
+    for id_ in [0, *(ord(c) % 32 + 3 for c in "passage: ab"), 2]:
+        counts[id_] += 1
+    assert vectors[1] == pytest.approx(counts / np.linalg.norm(counts))
+    assert vectors[4].tolist() == vectors[1].tolist()
+    # Short ones together, and none beyond 512 tokens.
+    assert network.batches == [[11, 13, 13, 211], [512]]
+    assert encoder.encode_queries([]).shape == (0, 384)
+    assert encoder.count_tokens(["abc", ""]) == [3, 0]
+
+
+def test_a_part_has_the_mean_of_its_own_vector_and_of_its_tokens_in_the_text() -> None:
+    encoder = BundledEncoder(Echo(), Letters())  # type: ignore[arg-type]
+    long = "a" * 600
+    whole, parts = encoder.encode_parts(["xyz", long, "b"], [[(0, 1), (1, 3)], [(550, 560)], []])
+    assert whole.tolist() == encoder.encode_passages(["xyz", long, "b"]).tolist()
+    assert [p.shape for p in parts] == [(2, 384), (1, 384), (0, 384)]
+    inside = np.zeros(384)
+    inside[[ord("y") % 32 + 3, ord("z") % 32 + 3]] = np.sqrt(0.5)
+    assert parts[0][1] == pytest.approx((encoder.encode_passages(["yz"])[0] + inside) / 2)
+    # Cut off before the part: only what it says by itself.
+    assert parts[1][0].tolist() == encoder.encode_passages(["a" * 10])[0].tolist()
