@@ -6,6 +6,7 @@ import argparse
 import gc
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -372,13 +373,16 @@ def _application(settings: Settings) -> FastAPI:
         quiet_gradio()
         import xhqa_ui
 
-        return create_app(
+        app = create_app(
             pipeline,
             settings=settings,
             page=lambda asking: xhqa_ui.build_page(asking, FeedbackFile(settings.feedback_file)),
             page_options=xhqa_ui.mount_options(),
             load_seconds=load_seconds,
         )
+    # Last: before, it would only take the interpreter from what the server waits for.
+    threading.Thread(target=pipeline.warm_up, daemon=True).start()
+    return app
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,7 @@ from xhqa.converse import leans, readings, standalone
 from xhqa.dictionary import Alternatives, Dictionary, Translator, open_dictionary
 from xhqa.digest import outline, summary
 from xhqa.encode import Encoder, Vectors, encoder_of
-from xhqa.errors import BusyError, InputError, NotFoundError, StorageFullError
+from xhqa.errors import BusyError, InputError, NotFoundError, StorageFullError, XhqaError
 from xhqa.index import Change, Changing, Entry, Held, Index, Progress, corpus_of
 from xhqa.lexical import overlap as overlap_of
 from xhqa.lexical import query_tokens
@@ -172,6 +173,11 @@ class Pipeline:
         )
         empty = not state.index.document_count
         return replace(answer, refusal_reason="empty_index") if empty else answer
+
+    def warm_up(self) -> None:
+        """Load what the first question would have to wait for: word lists, the tagger."""
+        with suppress(XhqaError):
+            self.ask("有哪些人？")
 
     def search(
         self,
