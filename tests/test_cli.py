@@ -9,6 +9,8 @@ from support import HashEncoder
 
 from xhqa import cli, encode, pipeline
 from xhqa.api.keys import parse_keys
+from xhqa.commands import index
+from xhqa.commands.serve import refuse_open_door
 from xhqa.config import Settings
 from xhqa.errors import InputError
 from xhqa.types import Answer, Citation, Passage
@@ -21,7 +23,7 @@ def without_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def encoder_of(settings: Settings, notify: Callable[[str], None] = print) -> HashEncoder:
         return encoder
 
-    for module in (encode, pipeline):
+    for module in (encode, index, pipeline):
         monkeypatch.setattr(module, "encoder_of", encoder_of)
     monkeypatch.setenv("XHQA_INDEX_DIR", str(tmp_path / "index"))
     monkeypatch.setenv("XHQA_READER", "sentence")
@@ -168,6 +170,6 @@ def test_other_machines_come_in_with_a_key_only(host: str, keys: str, refused: b
     parsed = parse_keys(keys)
     if refused:
         with pytest.raises(InputError, match="set XHQA_API_KEYS"):
-            cli._refuse_open_door(host, parsed)
+            refuse_open_door(host, parsed)
     else:
-        cli._refuse_open_door(host, parsed)
+        refuse_open_door(host, parsed)

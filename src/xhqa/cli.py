@@ -1,28 +1,20 @@
-"""The console script ``xhqa``: index, ask, serve, mcp, eval, train-reader, bench, doctor."""
+"""The console script ``xhqa``: index, ask, serve, mcp, eval, train-reader, export-reader, bench,
+doctor."""
 
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xhqa import __version__
 from xhqa.errors import InputError, XhqaError
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-    from xhqa.api.keys import Key
-    from xhqa.bulk import RayLoader
     from xhqa.config import Settings
-    from xhqa.encode import Encoder
     from xhqa.types import Answer
 
 
@@ -145,6 +137,12 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, default=1)
     train.set_defaults(run=_train_reader)
 
+    export = commands.add_parser(
+        "export-reader", parents=[common], help="the reader in use, in Hugging Face's form"
+    )
+    export.add_argument("out", type=Path, metavar="DIR", help="folder to write it to")
+    export.set_defaults(run=_export_reader)
+
     bench = commands.add_parser(
         "bench", parents=[indexed], help="measure latency, throughput, start-up and memory"
     )
@@ -192,40 +190,18 @@ def _notify(message: str) -> None:
 
 
 def _index(arguments: argparse.Namespace) -> int:
-    from xhqa.encode import encoder_of
+    from xhqa.commands.index import index
 
-    settings = _settings(arguments)
-    paths = arguments.paths or [Path("corpus")]
-    if arguments.ray is None:
-        return _build(paths, settings, encoder_of(settings, _notify))
-    if settings.store != "milvus":
-        raise InputError("--ray needs XHQA_STORE=milvus: an index in a folder is written by one")
-    from xhqa.bulk import RayLoader
-
-    loader = RayLoader(encoder_of(settings, _notify), settings, arguments.ray)
-    return _build(paths, settings, loader.encoder, loader)
-
-
-def _build(
-    paths: Sequence[Path], settings: Settings, encoder: Encoder, loader: RayLoader | None = None
-) -> int:
-    from xhqa.pipeline import build_index, load_files
-    from xhqa.progress import Bar
-
-    with Bar() as progress:
-        index, refused = build_index(paths, encoder, settings, progress, loader or load_files)
-    for message in refused:
-        _notify(f"left out: {message}")
-    _notify(index.describe())
-    return 1 if refused else 0
+    return index(arguments.paths or [Path("corpus")], _settings(arguments), arguments.ray, _notify)
 
 
 def _ask(arguments: argparse.Namespace) -> int:
+    from xhqa.commands.memory import uncollected
     from xhqa.pipeline import Pipeline
 
     if sys.stderr.isatty():
         _notify("loading the models …")
-    with _uncollected():
+    with uncollected():
         pipeline = Pipeline.open(settings=_settings(arguments))
     answer = pipeline.ask(arguments.question)
     if arguments.json:
@@ -270,131 +246,18 @@ def describe(answer: Answer) -> str:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    import uvicorn
+    from xhqa.commands.serve import serve
 
-    from xhqa.api.keys import parse_keys
-    from xhqa.api.logs import set_up_logging
-    from xhqa.api.server import DrainingServer
-
-    settings = _settings(arguments)
-    keys = parse_keys(settings.api_keys.get_secret_value())
-    _refuse_open_door(arguments.host, keys)
-    app = _application(settings)
-    set_up_logging(settings.log)
-    # The page holds streams open, which a shutdown must not wait for.
-    config = uvicorn.Config(
-        app,
-        host=arguments.host,
-        port=arguments.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=3,
-    )
-    opened = config.bind_socket()
-    host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
-    _notify(f"xhqa is at http://{host}:{opened.getsockname()[1]}/ (API documentation at /docs)")
-    if not keys:
-        _notify("open to everybody on this machine and to nobody else: no XHQA_API_KEYS are set")
-    DrainingServer(config, app.state.workers, settings.deadline_seconds).run(sockets=[opened])
+    serve(_settings(arguments), arguments.host, arguments.port, _notify)
     return 0
 
 
 def _mcp(arguments: argparse.Namespace) -> int:
-    from xhqa.api.asking import Asking
-    from xhqa.api.door import Door
-    from xhqa.api.keys import parse_keys
-    from xhqa.api.logs import set_up_logging
-    from xhqa.api.mcp import build_server
-    from xhqa.api.metrics import Metrics
-    from xhqa.api.workers import Workers
-    from xhqa.pipeline import Pipeline
+    from xhqa.commands.serve import serve_tools
 
-    settings = _settings(arguments)
-    keys = parse_keys(settings.api_keys.get_secret_value())
-    if arguments.http:
-        _refuse_open_door(arguments.host, keys)
-    workers = Workers(settings.workers, settings.queue, settings.deadline_seconds)
-    with _uncollected():
-        pipeline = Pipeline.open(settings=settings)
-    library: Any = Asking(pipeline, workers, Metrics(workers), settings.log_questions)
-    server = build_server(library, __version__)
-    set_up_logging(settings.log)
-    if not arguments.http:
-        server.run()
-        return 0
-    import uvicorn
-
-    app = Door(
-        server.streamable_http_app(host=arguments.host), keys=keys, per_minute=settings.rate_limit
-    )
-    _notify(f"xhqa's tools are at http://{arguments.host}:{arguments.port}/mcp")
-    uvicorn.run(app, host=arguments.host, port=arguments.port, log_config=None, access_log=False)
+    where = (arguments.host, arguments.port) if arguments.http else None
+    serve_tools(_settings(arguments), where, _notify)
     return 0
-
-
-def _refuse_open_door(host: str, keys: Sequence[Key]) -> None:
-    """Raises InputError where other machines could come in without a key."""
-    import ipaddress
-
-    if keys or host == "localhost":
-        return
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = False
-    if not local:
-        raise InputError(
-            f"without API keys the server listens on this machine alone, not on {host}: set "
-            "XHQA_API_KEYS (ask:SECRET,manage:SECRET), or leave --host out"
-        )
-
-
-def _application(settings: Settings) -> FastAPI:
-    """The API with the page, its models loaded and its index built where there is none."""
-    with _uncollected():
-        from xhqa.encode import encoder_of
-        from xhqa.index import corpus_of
-        from xhqa.pipeline import Pipeline
-
-        began = time.perf_counter()
-        encoder = encoder_of(settings, _notify)
-        load_seconds = {"encoder": time.perf_counter() - began}
-    corpus = corpus_of(settings)
-    if not corpus.exists():
-        _notify(f"no index in {corpus.place} yet: building it from corpus/")
-        _build([Path("corpus")], settings, encoder)
-    with _uncollected():
-        from xhqa.api import create_app, quiet_gradio
-        from xhqa.feedback import FeedbackFile
-
-        began = time.perf_counter()
-        pipeline = Pipeline.open(settings=settings, encoder=encoder)
-        load_seconds["index and reader"] = time.perf_counter() - began
-        quiet_gradio()
-        import xhqa_ui
-
-        app = create_app(
-            pipeline,
-            settings=settings,
-            page=lambda asking: xhqa_ui.build_page(asking, FeedbackFile(settings.feedback_file)),
-            page_options=xhqa_ui.mount_options(),
-            load_seconds=load_seconds,
-        )
-    # Last: before, it would only take the interpreter from what the server waits for.
-    threading.Thread(target=pipeline.warm_up, daemon=True).start()
-    return app
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without garbage collection: importing the models' libraries makes hundreds of thousands of
-    objects that all stay, and going through them again and again takes a sixth of the start."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _eval(arguments: argparse.Namespace) -> int:
@@ -444,6 +307,21 @@ def _train_reader(arguments: argparse.Namespace) -> int:
         arguments.files, arguments.out, recipe, load_settings(), arguments.minutes, _notify, start
     )
     print(f"reader: {path} (use it with XHQA_READER={path})")
+    return 0
+
+
+def _export_reader(arguments: argparse.Namespace) -> int:
+    from xhqa import bundle
+    from xhqa.config import load_settings
+    from xhqa.read.model import export
+    from xhqa.read.span import BUNDLED
+
+    settings = load_settings()
+    if settings.reader == "sentence":
+        raise InputError("the sentence reader has no weights: unset XHQA_READER")
+    path = BUNDLED if settings.reader == "span" else Path(settings.reader)
+    export(path, bundle.converted(settings.cache_dir, _notify), arguments.out)
+    print(f"reader: {arguments.out} (a BertForQuestionAnswering; questions begin with 'query: ')")
     return 0
 
 

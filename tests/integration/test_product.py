@@ -15,11 +15,14 @@ import numpy as np
 import pytest
 from integration_support import ROOT, xhqa
 
+from xhqa import bundle
 from xhqa.config import load_settings
 from xhqa.cpu import has_bfloat16
 from xhqa.encode import encoder_of
 from xhqa.pipeline import Pipeline
+from xhqa.read import stored
 from xhqa.read.span import BUNDLED, SpanReader
+from xhqa.session import Session
 from xhqa.types import Chunk, Hit, Turn, View
 
 pytestmark = pytest.mark.integration
@@ -87,6 +90,29 @@ def test_onnx_runtime_gives_the_logits_of_the_trained_network() -> None:
     assert "755家" in text[found[0][0].start : found[0][0].end]
     tolerance = 0.3 if has_bfloat16() else 1e-3
     assert [s.score for s in found[0]] == pytest.approx([s.score for s in found[1]], abs=tolerance)
+
+
+def test_an_exported_reader_is_the_same_network(tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+    run = xhqa("export-reader", str(tmp_path / "out"), index_dir=tmp_path)
+    assert run.returncode == 0, run.stderr
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
+    model = AutoModelForQuestionAnswering.from_pretrained(tmp_path / "out").eval()
+    passage = "目前徐汇已集聚了500余家人工智能企业、755家大模型企业。"
+    inputs = tokenizer("query: " + QUESTION, passage, return_tensors="pt")
+    with torch.inference_mode():
+        outputs = model(**inputs)
+    best = slice(int(outputs.start_logits.argmax()), int(outputs.end_logits.argmax()) + 1)
+    assert "755" in tokenizer.decode(inputs["input_ids"][0, best])
+
+    settings = load_settings()
+    folder = stored.converted(BUNDLED, settings.cache_dir)
+    session = Session(folder / stored.GRAPH, bundle.runtime(settings.cache_dir))
+    (logits,) = session.run(inputs["input_ids"].tolist())
+    assert logits[:, 0] == pytest.approx(outputs.start_logits[0].numpy(), abs=1e-3)
+    assert logits[:, 1] == pytest.approx(outputs.end_logits[0].numpy(), abs=1e-3)
 
 
 def test_two_processes_convert_the_model_once(tmp_path: Path) -> None:

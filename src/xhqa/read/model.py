@@ -104,3 +104,20 @@ def load_reader(path: Path, folder: Path) -> SpanModel:
             parameter.copy_(torch.from_numpy(weights[name]))
     model.requires_grad_(False)
     return model.eval()
+
+
+def export(path: Path, folder: Path, out: Path) -> None:
+    """Write the reader in ``path``, on the encoder in ``folder``, to ``out`` in the form of Hugging
+    Face's ``BertForQuestionAnswering``, with its tokenizer.
+
+    It wants questions that begin with "query: ". Raises ModelError as ``load_reader`` does.
+    """
+    from transformers import AutoTokenizer, BertConfig, BertForQuestionAnswering
+
+    model = load_reader(path, folder)
+    config = BertConfig.from_pretrained(folder, num_labels=2)
+    exported = BertForQuestionAnswering(config)
+    exported.bert.load_state_dict(model.encoder.state_dict())
+    exported.qa_outputs.load_state_dict(model.head.state_dict())
+    exported.save_pretrained(out)
+    AutoTokenizer.from_pretrained(folder).save_pretrained(out)

@@ -1,0 +1,135 @@
+"""``xhqa serve`` and ``xhqa mcp``: models loaded, doors checked, a server run."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xhqa import __version__
+from xhqa.commands.memory import uncollected
+from xhqa.config import Settings
+from xhqa.errors import InputError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from xhqa.api.keys import Key
+
+Notify = Callable[[str], None]
+
+
+def serve(settings: Settings, host: str, port: int, notify: Notify) -> None:
+    """The API and the page, until it is stopped. Raises InputError where others could come in."""
+    import uvicorn
+
+    from xhqa.api.keys import parse_keys
+    from xhqa.api.logs import set_up_logging
+    from xhqa.api.server import DrainingServer
+
+    keys = parse_keys(settings.api_keys.get_secret_value())
+    refuse_open_door(host, keys)
+    app = _application(settings, notify)
+    set_up_logging(settings.log)
+    # The page holds streams open, which a shutdown must not wait for.
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=3,
+    )
+    opened = config.bind_socket()
+    shown = f"[{host}]" if ":" in host else host
+    notify(f"xhqa is at http://{shown}:{opened.getsockname()[1]}/ (API documentation at /docs)")
+    if not keys:
+        notify("open to everybody on this machine and to nobody else: no XHQA_API_KEYS are set")
+    DrainingServer(config, app.state.workers, settings.deadline_seconds).run(sockets=[opened])
+
+
+def serve_tools(settings: Settings, where: tuple[str, int] | None, notify: Notify) -> None:
+    """The documents as MCP tools, at a host and port or else on standard input and output."""
+    from xhqa.api.asking import Asking
+    from xhqa.api.door import Door
+    from xhqa.api.keys import parse_keys
+    from xhqa.api.logs import set_up_logging
+    from xhqa.api.mcp import build_server
+    from xhqa.api.metrics import Metrics
+    from xhqa.api.workers import Workers
+    from xhqa.pipeline import Pipeline
+
+    keys = parse_keys(settings.api_keys.get_secret_value())
+    if where is not None:
+        refuse_open_door(where[0], keys)
+    workers = Workers(settings.workers, settings.queue, settings.deadline_seconds)
+    with uncollected():
+        pipeline = Pipeline.open(settings=settings)
+    library: Any = Asking(pipeline, workers, Metrics(workers), settings.log_questions)
+    server = build_server(library, __version__)
+    set_up_logging(settings.log)
+    if where is None:
+        server.run()
+        return
+    import uvicorn
+
+    host, port = where
+    app = Door(server.streamable_http_app(host=host), keys=keys, per_minute=settings.rate_limit)
+    notify(f"xhqa's tools are at http://{host}:{port}/mcp")
+    uvicorn.run(app, host=host, port=port, log_config=None, access_log=False)
+
+
+def refuse_open_door(host: str, keys: Sequence[Key]) -> None:
+    """Raises InputError where other machines could come in without a key."""
+    import ipaddress
+
+    if keys or host == "localhost":
+        return
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        raise InputError(
+            f"without API keys the server listens on this machine alone, not on {host}: set "
+            "XHQA_API_KEYS (ask:SECRET,manage:SECRET), or leave --host out"
+        )
+
+
+def _application(settings: Settings, notify: Notify) -> FastAPI:
+    """The API with the page, its models loaded and its index built where there is none."""
+    with uncollected():
+        from xhqa.commands.index import build
+        from xhqa.encode import encoder_of
+        from xhqa.index import corpus_of
+        from xhqa.pipeline import Pipeline
+
+        began = time.perf_counter()
+        encoder = encoder_of(settings, notify)
+        load_seconds = {"encoder": time.perf_counter() - began}
+    corpus = corpus_of(settings)
+    if not corpus.exists():
+        notify(f"no index in {corpus.place} yet: building it from corpus/")
+        build([Path("corpus")], settings, encoder, notify)
+    with uncollected():
+        from xhqa.api import create_app, quiet_gradio
+        from xhqa.feedback import FeedbackFile
+
+        began = time.perf_counter()
+        pipeline = Pipeline.open(settings=settings, encoder=encoder)
+        load_seconds["index and reader"] = time.perf_counter() - began
+        quiet_gradio()
+        import xhqa_ui
+
+        app = create_app(
+            pipeline,
+            settings=settings,
+            page=lambda asking: xhqa_ui.build_page(asking, FeedbackFile(settings.feedback_file)),
+            page_options=xhqa_ui.mount_options(),
+            load_seconds=load_seconds,
+        )
+    # Last: before, it would only take the interpreter from what the server waits for.
+    threading.Thread(target=pipeline.warm_up, daemon=True).start()
+    return app
