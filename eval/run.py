@@ -174,7 +174,7 @@ def _result(pipeline: Pipeline, question: Question, mode: Mode) -> Result:
     rank = _rank(pipeline, question, mode) if ranked else None
     cited = tuple(_cited(pipeline, citation) for citation in answer.citations)
     golds = question.answers
-    if question.document_id is not None:
+    if mode == "fixed" and question.document_id is not None:
         text = pipeline.document(question.document_id).text
         golds += as_written(golds, text, question.spans)
     return Result(
@@ -185,7 +185,7 @@ def _result(pipeline: Pipeline, question: Question, mode: Mode) -> Result:
         standalone_question=answer.standalone_question,
         history=question.history,
         document_id=question.document_id,
-        gold_answers=question.answers,
+        gold_answers=golds,
         gold_spans=question.spans,
         answer=answer.text,
         confidence=float(answer.confidence),

@@ -67,7 +67,7 @@ def test_importing_xhqa_loads_no_library() -> None:
 
     code = (
         "import sys, threading; import xhqa; "
-        "heavy = {'torch', 'numpy', 'transformers', 'faiss', 'gradio', 'fastapi', 'jieba'}; "
+        "heavy = {'torch', 'numpy', 'transformers', 'faiss', 'gradio', 'fastapi', 'jieba', 'onnx', 'onnxruntime'}; "
         "print(sorted(heavy & sys.modules.keys()), threading.active_count())"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

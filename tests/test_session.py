@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 import torch
 
 from xhqa.blocks import dequantise, quantise
+from xhqa.cpu import usable_cores
 from xhqa.encode.bundled import BundledEncoder
+from xhqa.errors import ModelError
 from xhqa.graph import bert
 from xhqa.session import PLACES, WORDS, Session
 
@@ -70,6 +73,25 @@ def test_a_head_stands_behind_the_last_layer(tmp_path: Path, network: torch.nn.M
     with torch.inference_mode():
         states = network(input_ids=torch.tensor(ROWS[:1])).last_hidden_state
         assert output == pytest.approx(head(states)[0].numpy(), abs=5e-4)
+
+
+@pytest.mark.parametrize("name", ["graph.onnx", WORDS, PLACES])
+def test_a_damaged_file_is_named_with_what_to_do(
+    tmp_path: Path, network: torch.nn.Module, name: str
+) -> None:
+    session(tmp_path, network)
+    (tmp_path / name).write_bytes(b"\0" * (tmp_path / name).stat().st_size)
+    with pytest.raises(ModelError, match=r"cannot be loaded .* delete that folder"):
+        Session(tmp_path / "graph.onnx", tmp_path)
+
+
+def test_threads_are_those_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if sys.platform == "linux":
+        monkeypatch.setattr("os.sched_getaffinity", lambda process: {3, 5, 7})
+        assert usable_cores() == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert usable_cores() == 2
 
 
 class Letters:

@@ -68,7 +68,7 @@ class RayLoader:
             batch_size=_FILES,
             concurrency=(1, actors),
             num_cpus=self._cpus,
-            fn_constructor_args=[_plain(self._settings), ray.put(held)],
+            fn_constructor_args=[_plain(self._settings, self._cpus), ray.put(held)],
         )
         for row in made.iter_rows():
             path = Path(row["path"])
@@ -162,6 +162,7 @@ def _document(held: dict[str, Any]) -> Document:
     return replace(Document(**held), headings=headings, pages=tuple(held["pages"]))
 
 
-def _plain(settings: Settings) -> dict[str, Any]:
-    """What an actor needs of the settings; no secret among it."""
-    return {name: getattr(settings, name) for name in ("encoder", "cache_dir", "threads")}
+def _plain(settings: Settings, cpus: int) -> dict[str, Any]:
+    """What an actor on ``cpus`` processors needs of the settings; no secret among it."""
+    plain = {name: getattr(settings, name) for name in ("encoder", "runtime", "cache_dir")}
+    return plain | {"threads": settings.threads or cpus}

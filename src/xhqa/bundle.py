@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 NAME = "multilingual-e5-small-q4"
 SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 LICENCE = "MIT"
-# Raised whenever a conversion below changes what it writes.
+# Raised whenever the vectors change, which every index is bound to, and with them the torch form.
 CONVERSION = 3
+# Raised whenever what is written for ONNX Runtime changes (here, in ``graph`` and ``read.stored``).
+FORM = 1
 FINGERPRINT = f"{SHA256[:16]}-v{CONVERSION}"
 ENCODER = "encoder.onnx"
 _TOKENIZER = "tokenizer.json"
@@ -323,7 +325,13 @@ def tokenizer_of(folder: Path) -> Tokenizer:
     who need one share it, and leave it as it is."""
     from tokenizers import Tokenizer
 
-    return Tokenizer.from_file(str(folder / _TOKENIZER))
+    try:
+        return Tokenizer.from_file(str(folder / _TOKENIZER))
+    except Exception as error:  # tokenizers raises nothing more definite
+        raise ModelError(
+            f"{folder / _TOKENIZER} cannot be read ({error}): delete its folder and start again, "
+            "it is made anew"
+        ) from error
 
 
 def converted(cache_dir: Path, notify: Callable[[str], None] = lambda message: None) -> Path:
@@ -359,7 +367,7 @@ def runtime(cache_dir: Path, notify: Callable[[str], None] = lambda message: Non
         (folder / ENCODER).write_bytes(graph.SerializeToString())
         build_tokenizer(model).save(str(folder / _TOKENIZER), pretty=False)
 
-    target = cache_dir / f"{NAME}-{SHA256[:12]}-onnx{CONVERSION}"
+    target = cache_dir / f"{NAME}-{SHA256[:12]}-onnx{CONVERSION}.{FORM}"
     message = "Converting the bundled multilingual model (once, about 5 seconds) …"
     return made(target, write, lambda: notify(message))
 
@@ -409,5 +417,5 @@ def _seal(folder: Path) -> None:
     sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
     (folder / _SIZES).write_text(json.dumps(sizes, indent=1), "utf-8")
     for path in (*paths, folder / _SIZES):
-        with path.open("rb") as file:
+        with path.open("r+b") as file:  # Windows syncs only what may be written
             os.fsync(file.fileno())

@@ -202,7 +202,7 @@ def _ask(arguments: argparse.Namespace) -> int:
     if sys.stderr.isatty():
         _notify("loading the models …")
     with uncollected():
-        pipeline = Pipeline.open(settings=_settings(arguments))
+        pipeline = Pipeline.open(settings=_settings(arguments), notify=_notify)
     answer = pipeline.ask(arguments.question)
     if arguments.json:
         from xhqa.api.models import AskResponse
@@ -320,6 +320,7 @@ def _export_reader(arguments: argparse.Namespace) -> int:
     if settings.reader == "sentence":
         raise InputError("the sentence reader has no weights: unset XHQA_READER")
     path = BUNDLED if settings.reader == "span" else Path(settings.reader)
+    arguments.out.mkdir(parents=True, exist_ok=True)
     export(path, bundle.converted(settings.cache_dir, _notify), arguments.out)
     print(f"reader: {arguments.out} (a BertForQuestionAnswering; questions begin with 'query: ')")
     return 0

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from functools import lru_cache
+
+
+def usable_cores() -> int:
+    """The cores that this process may use: those of its affinity mask (containers, ``taskset``),
+    or as many as ``OMP_NUM_THREADS`` says."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdigit() and int(wanted):
+        return int(wanted)
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from xhqa.config import Settings
 from xhqa.errors import XhqaError
 
 _PACKAGES = (
+    "onnxruntime",
     "torch",
     "sentence-transformers",
     "transformers",

@@ -93,9 +93,10 @@ class Pipeline:
         index_dir: str | Path | None = None,
         settings: Settings | None = None,
         encoder: Encoder | None = None,
+        notify: Callable[[str], None] = lambda message: None,
     ) -> Pipeline:
         """Open the index in ``index_dir`` (``XHQA_INDEX_DIR`` unless given); ``encoder`` saves
-        loading it once more.
+        loading it once more. ``notify`` is told before slow work, the first conversion, starts.
 
         Raises NotFoundError without an index, IndexDamagedError, ModelError.
         """
@@ -107,10 +108,10 @@ class Pipeline:
             raise NotFoundError(
                 f"there is no index in {corpus.place}: run `xhqa index`, or set XHQA_INDEX_DIR"
             )
-        encoder = encoder or encoder_of(settings)
+        encoder = encoder or encoder_of(settings, notify)
         index = corpus.open(encoder)
         dictionary = open_dictionary(settings.cache_dir)
-        return cls(index, encoder, settings, reader_of(settings), dictionary)
+        return cls(index, encoder, settings, reader_of(settings, notify), dictionary)
 
     @property
     def ready(self) -> bool:

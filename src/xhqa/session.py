@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from xhqa.blocks import dequantise
+from xhqa.cpu import usable_cores
+from xhqa.errors import ModelError
 from xhqa.graph import EMBEDDINGS, MASK, OUTPUT
 
 Outputs = npt.NDArray[np.float32]
@@ -34,7 +36,17 @@ class Session:
     def __init__(self, graph: Path, folder: Path, threads: int = 0) -> None:
         """``folder`` has ``words.npy``, uint8[v, ·], the word embeddings as 4-bit blocks, and
         ``places.npy``, float32[t, h], the sum of position and token type embeddings. ``threads``:
-        0 for one a core."""
+        0 for one a core that this process may use. Raises ModelError where a file is damaged."""
+        try:
+            self._open(graph, folder, threads or usable_cores())
+        except Exception as error:  # ONNX Runtime's own are of no common kind
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(
+                f"the converted model in {graph.parent} cannot be loaded ({reason}): delete that "
+                "folder and start again, it is made anew"
+            ) from error
+
+    def _open(self, graph: Path, folder: Path, threads: int) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

@@ -66,7 +66,7 @@ def serve_tools(settings: Settings, where: tuple[str, int] | None, notify: Notif
         refuse_open_door(where[0], keys)
     workers = Workers(settings.workers, settings.queue, settings.deadline_seconds)
     with uncollected():
-        pipeline = Pipeline.open(settings=settings)
+        pipeline = Pipeline.open(settings=settings, notify=notify)
     library: Any = Asking(pipeline, workers, Metrics(workers), settings.log_questions)
     server = build_server(library, __version__)
     set_up_logging(settings.log)
@@ -118,7 +118,7 @@ def _application(settings: Settings, notify: Notify) -> FastAPI:
         from xhqa.feedback import FeedbackFile
 
         began = time.perf_counter()
-        pipeline = Pipeline.open(settings=settings, encoder=encoder)
+        pipeline = Pipeline.open(settings=settings, encoder=encoder, notify=notify)
         load_seconds["index and reader"] = time.perf_counter() - began
         quiet_gradio()
         import xhqa_ui
@@ -130,6 +130,6 @@ def _application(settings: Settings, notify: Notify) -> FastAPI:
             page_options=xhqa_ui.mount_options(),
             load_seconds=load_seconds,
         )
-    # Last: before, it would only take the interpreter from what the server waits for.
+    # Not before: it would take the interpreter from what the server waits for.
     threading.Thread(target=pipeline.warm_up, daemon=True).start()
     return app

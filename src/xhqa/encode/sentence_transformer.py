@@ -71,7 +71,7 @@ class SentenceTransformerEncoder:
         whole = np.zeros((len(texts), self.dimension), np.float32)
         for row, (output, encoding) in enumerate(zip(outputs, tokens, strict=True)):
             whole[row] = output["sentence_embedding"].float().numpy()
-            ends = [end - len(self._prompt) for _, end in encoding.offsets[: self.max_tokens]]
+            ends = [end - len(self._prompt) for _, end in encoding.offsets[: self.max_tokens - 1]]
             states = output["token_embeddings"].float().numpy()[: len(ends)]
             add_context(own[row], parts[row], states, ends)
         return whole, own

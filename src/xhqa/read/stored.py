@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,13 +57,27 @@ def load(path: Path, base: Weights) -> Weights:
             f"{path} was not trained on this encoder (its metadata: {json.dumps(metadata)[:200]}): "
             "train it anew with `xhqa train-reader`, or unset XHQA_READER"
         )
-    weights = {_ENCODER + name: values for name, values in base.items()}
+    try:
+        return _merged(stored, {_ENCODER + name: values for name, values in base.items()})
+    except (KeyError, ValueError) as error:
+        raise ModelError(
+            f"{path} is not a reader, its tensors are not those of one ({error}): check XHQA_READER"
+        ) from error
+
+
+def _merged(stored: Mapping[str, npt.NDArray[Any]], weights: Weights) -> Weights:
     for key, values in stored.items():
         kind, name = key.split("/", 1)
         if kind == "delta4":
-            weights[name] = weights[name] + dequantise(values).reshape(weights[name].shape)
+            before = weights[name]
+            weights[name] = before + dequantise(values).reshape(before.shape)
+        elif name in weights and values.shape != weights[name].shape:
+            raise ValueError(f"{name} has shape {values.shape}")
         else:
             weights[name] = values
+    head, bias = weights["head.weight"], weights["head.bias"]
+    if head.ndim != 2 or bias.shape != head.shape[:1]:
+        raise ValueError(f"head.weight has shape {head.shape}")
     return weights
 
 
@@ -83,6 +98,6 @@ def converted(
         graph = bert(plain, model.heads, model.layer_norm_eps, head="head")
         (folder / GRAPH).write_bytes(graph.SerializeToString())
 
-    target = cache_dir / f"reader-{digest[:12]}-onnx{bundle.CONVERSION}"
+    target = cache_dir / f"reader-{digest[:12]}-onnx{bundle.CONVERSION}.{bundle.FORM}"
     message = "Converting the reader (once, about 5 seconds) …"
     return bundle.made(target, write, lambda: notify(message))
