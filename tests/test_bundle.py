@@ -108,7 +108,7 @@ def test_a_cached_model_that_is_not_whole_is_made_anew(
         (folder / "part" / "model").write_bytes(b"weights")
 
     def make() -> Path:
-        return bundle.made(tmp_path / "cache" / "model", write, lambda: made.append("model"))
+        return bundle.cached(tmp_path / "cache" / "model", write, lambda: made.append("model"))
 
     folder = make()
     assert make() == folder

@@ -350,7 +350,7 @@ def converted(cache_dir: Path, notify: Callable[[str], None] = lambda message: N
 
     target = cache_dir / f"{NAME}-{SHA256[:12]}-v{CONVERSION}"
     message = "Converting the bundled multilingual model for torch (once, about 20 seconds) …"
-    return made(target, write, lambda: notify(message))
+    return cached(target, write, lambda: notify(message))
 
 
 def runtime(cache_dir: Path, notify: Callable[[str], None] = lambda message: None) -> Path:
@@ -369,10 +369,10 @@ def runtime(cache_dir: Path, notify: Callable[[str], None] = lambda message: Non
 
     target = cache_dir / f"{NAME}-{SHA256[:12]}-onnx{CONVERSION}.{FORM}"
     message = "Converting the bundled multilingual model (once, about 5 seconds) …"
-    return made(target, write, lambda: notify(message))
+    return cached(target, write, lambda: notify(message))
 
 
-def made(target: Path, write: Callable[[Path], None], before: Callable[[], None]) -> Path:
+def cached(target: Path, write: Callable[[Path], None], before: Callable[[], None]) -> Path:
     """``target``, a folder of the cache, filled by ``write`` where it is not whole yet; ``before``
     is called before that. Raises ModelError where the cache cannot be written."""
     from filelock import FileLock

@@ -92,15 +92,13 @@ def bert(weights: Weights, heads: int, epsilon: float, head: str | None = None) 
         narrow = times(f"{at}.narrow", wide, dense)
         state = joined(f"{at}.output", narrow, state, f"{at}.output.LayerNorm", dense)
         layer += 1
-    if head is None:
-        size = weights["embeddings.LayerNorm.weight"].shape[0]
-    else:
-        size = weights[f"{head}.bias"].shape[0]
+    hidden = size = len(weights["embeddings.LayerNorm.weight"])
+    if head is not None:
+        size = len(weights[f"{head}.bias"])
         state = times("headed", state, head)
         state = apply("Add", "biased", state, vector(f"{head}.bias"), fused=False)
     apply("Identity", OUTPUT, state, fused=False)
 
-    hidden = weights["embeddings.LayerNorm.weight"].shape[0]
     floats, integers = TensorProto.FLOAT, TensorProto.INT32
     graph = helper.make_graph(
         nodes,

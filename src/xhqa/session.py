@@ -37,28 +37,25 @@ class Session:
         """``folder`` has ``words.npy``, uint8[v, ·], the word embeddings as 4-bit blocks, and
         ``places.npy``, float32[t, h], the sum of position and token type embeddings. ``threads``:
         0 for one a core that this process may use. Raises ModelError where a file is damaged."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or usable_cores()
+        # Threads that wait must not take the core from the other model's.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
         try:
-            self._open(graph, folder, threads or usable_cores())
+            self._session = onnxruntime.InferenceSession(
+                graph, options, providers=["CPUExecutionProvider"]
+            )
+            self._words = np.load(folder / WORDS, mmap_mode="r")
+            self._places = np.load(folder / PLACES)
         except Exception as error:  # ONNX Runtime's own are of no common kind
             reason = " ".join(str(error).split())[:200]
             raise ModelError(
                 f"the converted model in {graph.parent} cannot be loaded ({reason}): delete that "
                 "folder and start again, it is made anew"
             ) from error
-
-    def _open(self, graph: Path, folder: Path, threads: int) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        # Threads that wait must not take the core from the other model's.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            graph, options, providers=["CPUExecutionProvider"]
-        )
-        self._words = np.load(folder / WORDS, mmap_mode="r")
-        self._places = np.load(folder / PLACES)
 
     def run(self, rows: Sequence[Sequence[int]]) -> Outputs:
         length = max(map(len, rows))

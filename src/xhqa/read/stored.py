@@ -100,4 +100,4 @@ def converted(
 
     target = cache_dir / f"reader-{digest[:12]}-onnx{bundle.CONVERSION}.{bundle.FORM}"
     message = "Converting the reader (once, about 5 seconds) …"
-    return bundle.made(target, write, lambda: notify(message))
+    return bundle.cached(target, write, lambda: notify(message))
