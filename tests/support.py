@@ -10,11 +10,30 @@ import numpy.typing as npt
 
 from xhqa.index import Change, Changing, Entry
 from xhqa.lexical import tokenize
+from xhqa.tokenizer import Encoding
 
 
 def only(entries: Sequence[Entry]) -> Changing:
     """What makes an index hold these documents and no other."""
     return lambda held: Change(entries, keep=lambda one: False)
+
+
+class CharacterTokenizer:
+    """A token a character. Its id is its code point, or 4 and more by its place in ``characters``,
+    3 where it is none of them."""
+
+    def __init__(self, characters: str = "") -> None:
+        self.characters = characters
+
+    def encode(self, text: str) -> Encoding:
+        offsets = [(n, n + 1) for n in range(len(text))]
+        return Encoding([self.id_of(char) for char in text], offsets)
+
+    def count(self, text: str) -> int:
+        return len(text)
+
+    def id_of(self, char: str) -> int:
+        return self.characters.find(char) + 4 if self.characters else ord(char)
 
 
 class HashEncoder:

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from support import CharacterTokenizer
 
 from xhqa.load import load, repair
 from xhqa.read.sentence import SentenceReader, holds_kind
@@ -236,16 +236,6 @@ def test_decoding_has_a_span_of_every_sentence_however_low() -> None:
 
 def _around(span: Span) -> tuple[int, int]:
     return next(s for s in span.chunk.sentences if s[0] <= span.start < s[1])
-
-
-class CharacterTokenizer:
-    """A token a character; its id is the code point."""
-
-    def encode(self, text: str, add_special_tokens: bool) -> SimpleNamespace:
-        assert not add_special_tokens
-        return SimpleNamespace(
-            ids=[ord(char) for char in text], offsets=[(n, n + 1) for n in range(len(text))]
-        )
 
 
 class PointingNetwork:

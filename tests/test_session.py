@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support import CharacterTokenizer
 
 from xhqa.blocks import dequantise, quantise
 from xhqa.cpu import usable_cores
@@ -94,19 +95,7 @@ def test_threads_are_those_the_process_may_use(monkeypatch: pytest.MonkeyPatch) 
     assert usable_cores() == 2
 
 
-class Letters:
-    """A token a letter between <s> and </s>; its id is its place in the alphabet."""
-
-    def encode_batch(self, texts: list[str], add_special_tokens: bool = True) -> list[object]:
-        from types import SimpleNamespace
-
-        made = []
-        for text in texts:
-            ids, offsets = [ord(c) % 32 + 3 for c in text], [(n, n + 1) for n in range(len(text))]
-            if add_special_tokens:
-                ids, offsets = [0, *ids, 2], [(0, 0), *offsets, (0, 0)]
-            made.append(SimpleNamespace(ids=ids, offsets=offsets))
-        return made
+TOKENS = CharacterTokenizer("abpsgexyz: ")
 
 
 class Echo:
@@ -125,11 +114,11 @@ class Echo:
 
 def test_a_text_is_the_mean_of_its_tokens_whatever_it_is_batched_with() -> None:
     network = Echo()
-    encoder = BundledEncoder(network, Letters())  # type: ignore[arg-type]
+    encoder = BundledEncoder(network, TOKENS)  # type: ignore[arg-type]
     vectors = encoder.encode_passages(["a" * 600, "ab", "b" * 200, "", "ab"])
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(5))
     counts = np.zeros(384)
-    for id_ in [0, *(ord(c) % 32 + 3 for c in "passage: ab"), 2]:
+    for id_ in [0, *TOKENS.encode("passage: ab").ids, 2]:
         counts[id_] += 1
     assert vectors[1] == pytest.approx(counts / np.linalg.norm(counts))
     assert vectors[4].tolist() == vectors[1].tolist()
@@ -140,13 +129,13 @@ def test_a_text_is_the_mean_of_its_tokens_whatever_it_is_batched_with() -> None:
 
 
 def test_a_part_has_the_mean_of_its_own_vector_and_of_its_tokens_in_the_text() -> None:
-    encoder = BundledEncoder(Echo(), Letters())  # type: ignore[arg-type]
+    encoder = BundledEncoder(Echo(), TOKENS)  # type: ignore[arg-type]
     long = "a" * 600
     whole, parts = encoder.encode_parts(["xyz", long, "b"], [[(0, 1), (1, 3)], [(550, 560)], []])
     assert whole.tolist() == encoder.encode_passages(["xyz", long, "b"]).tolist()
     assert [p.shape for p in parts] == [(2, 384), (1, 384), (0, 384)]
     inside = np.zeros(384)
-    inside[[ord("y") % 32 + 3, ord("z") % 32 + 3]] = np.sqrt(0.5)
+    inside[[TOKENS.id_of("y"), TOKENS.id_of("z")]] = np.sqrt(0.5)
     assert parts[0][1] == pytest.approx((encoder.encode_passages(["yz"])[0] + inside) / 2)
     # Cut off before the part: only what it says by itself.
     assert parts[1][0].tolist() == encoder.encode_passages(["a" * 10])[0].tolist()

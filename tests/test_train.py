@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
+from support import CharacterTokenizer
 
 from xhqa.errors import InputError
 from xhqa.read.model import SpanModel
@@ -35,14 +35,11 @@ def example(question: str, words: str | None, passage: str = PASSAGE) -> Example
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
+def tokenizer() -> CharacterTokenizer:
     """A token for every character; the first ids are the special ones."""
-    characters = sorted(set(PASSAGE + "query: 有几座桥建于哪年？丙城在西面。"))
-    vocabulary = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3}
-    vocabulary |= {character: n + 4 for n, character in enumerate(characters)}
-    made = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    made.pre_tokenizer = pre_tokenizers.Split("", "isolated")
-    return made
+    return CharacterTokenizer(
+        "".join(sorted(set(PASSAGE + "query: 有几座桥建于哪年？丙城在西面。")))
+    )
 
 
 def tiny_model() -> SpanModel:
@@ -176,7 +173,7 @@ def test_glosses_put_a_question_into_english() -> None:
 
 
 def test_only_the_asked_share_of_chinese_questions_is_put_into_english(
-    tokenizer: Tokenizer,
+    tokenizer: CharacterTokenizer,
 ) -> None:
     examples = [example("有几座桥？", "三十座")] * 32
 
@@ -184,14 +181,14 @@ def test_only_the_asked_share_of_chinese_questions_is_put_into_english(
         recipe = Recipe(steps=1, batch=8, min_tokens=8, max_tokens=24, code_switch=share)
         stream = batches(examples, NegativeMaker(examples, {}), tokenizer, recipe)
         windows = [window for _ in range(4) for window in next(stream)]
-        return sum(tokenizer.token_to_id("座") not in w.ids[: w.passage_start] for w in windows)
+        return sum(tokenizer.id_of("座") not in w.ids[: w.passage_start] for w in windows)
 
     assert english(0.0) == 0
     # Some keep every other word as it is.
     assert english(1.0) > 20
 
 
-def test_frozen_layers_stay_as_they_are(tmp_path: Path, tokenizer: Tokenizer) -> None:
+def test_frozen_layers_stay_as_they_are(tmp_path: Path, tokenizer: CharacterTokenizer) -> None:
     examples = [example("有几座桥？", "三十座")] * 4
     recipe = Recipe(steps=3, batch=2, warmup=1, min_tokens=8, max_tokens=24, frozen_layers=1)
     model = tiny_model()
@@ -214,13 +211,13 @@ def test_neighbours_do_not_hold_the_answer() -> None:
     assert neighbours["镇上有几座桥？"] == ["镇上的石匠修桥。"]
 
 
-def test_windows_hold_the_answer_whole(tokenizer: Tokenizer) -> None:
+def test_windows_hold_the_answer_whole(tokenizer: CharacterTokenizer) -> None:
     wanted = example("有几座桥？", "三十座")
     rng = random.Random(0)
     for _ in range(50):
         window = make_window(wanted, tokenizer, rng, min_tokens=5, max_tokens=20, miss=0.0)
-        words = tokenizer.decode(window.ids[window.start : window.end + 1]).replace(" ", "")
-        assert words == "三十座"
+        words = window.ids[window.start : window.end + 1]
+        assert words == tokenizer.encode("三十座").ids
         assert window.ids[0] == 0
         assert window.ids[-1] == 2
         assert window.ids[window.passage_start - 2 : window.passage_start] == [2, 2]
@@ -245,7 +242,7 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
 
 
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(
-    tmp_path: Path, tokenizer: Tokenizer
+    tmp_path: Path, tokenizer: CharacterTokenizer
 ) -> None:
     examples = [example("有几座桥？", "三十座"), example("建于哪年？", "1952年")] * 4
     examples = [Example(f"{n}", e.question, e.passage, e.answer) for n, e in enumerate(examples)]

@@ -17,20 +17,16 @@ import struct
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from xhqa import tokenizer
 from xhqa.blocks import dequantise
 from xhqa.errors import ModelError
 from xhqa.graph import bert
 from xhqa.session import PLACES, WORDS
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 NAME = "multilingual-e5-small-q4"
 SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
@@ -38,10 +34,9 @@ LICENCE = "MIT"
 # Raised whenever the vectors change, which every index is bound to, and with them the torch form.
 CONVERSION = 3
 # Raised whenever what is written for ONNX Runtime changes (here, in ``graph`` and ``read.stored``).
-FORM = 1
+FORM = 2
 FINGERPRINT = f"{SHA256[:16]}-v{CONVERSION}"
 ENCODER = "encoder.onnx"
-_TOKENIZER = "tokenizer.json"
 _SIZES = "sizes.json"
 
 _LAYER_NAMES = {
@@ -159,54 +154,6 @@ def parse(data: bytes) -> BundledModel:
     )
 
 
-def build_tokenizer(model: BundledModel) -> Tokenizer:
-    """The SentencePiece unigram tokenizer as a fast tokenizer with offsets.
-
-    The file's normalisation map equals NFKC but for control characters, which it drops or turns
-    into spaces; those rules come first here.
-    """
-    from tokenizers import (
-        AddedToken,
-        Regex,
-        Tokenizer,
-        decoders,
-        models,
-        normalizers,
-        pre_tokenizers,
-        processors,
-    )
-
-    vocabulary = [
-        (piece, float(score)) for piece, score in zip(model.pieces, model.piece_scores, strict=True)
-    ]
-    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=3, byte_fallback=False))
-    tokenizer.normalizer = normalizers.Sequence(
-        [
-            normalizers.Replace(Regex(r"[\x01-\x08\x0b\x0e-\x1f\x7f\x8f\x9f]"), ""),
-            normalizers.Replace(
-                Regex(r"[\s\x0c\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]"), " "
-            ),
-            normalizers.NFKC(),
-            normalizers.Replace(Regex(r" {2,}"), " "),
-            normalizers.Strip(),
-        ]
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
-    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>",
-        pair="<s> $A </s> </s> $B </s>",
-        special_tokens=[("<s>", 0), ("</s>", 2)],
-    )
-    tokenizer.add_special_tokens(
-        [
-            AddedToken(token, normalized=False, special=True, lstrip=token == "<mask>")
-            for token in ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-        ]
-    )
-    return tokenizer
-
-
 def weights(model: BundledModel) -> dict[str, npt.NDArray[np.float32]]:
     """The tensors but for the word embeddings, by the names of Hugging Face's ``BertModel``,
     matrices [out, in]; raises ModelError where one is missing."""
@@ -291,7 +238,7 @@ def _write_model(model: BundledModel, folder: Path) -> None:
     bert.load_state_dict(state, assign=True)
     bert.save_pretrained(folder)
     PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=build_tokenizer(model),
+        tokenizer_object=tokenizer.build_fast(model.pieces, model.piece_scores),
         bos_token="<s>",
         eos_token="</s>",
         sep_token="</s>",
@@ -319,21 +266,6 @@ def _write_sentence_transformer(bert: Path, folder: Path) -> None:
     model.save_pretrained(str(folder), create_model_card=False)
 
 
-@lru_cache(maxsize=1)
-def tokenizer_of(folder: Path) -> Tokenizer:
-    """The tokenizer of the converted model, without truncation or padding. It takes 300 MB: all
-    who need one share it, and leave it as it is."""
-    from tokenizers import Tokenizer
-
-    try:
-        return Tokenizer.from_file(str(folder / _TOKENIZER))
-    except Exception as error:  # tokenizers raises nothing more definite
-        raise ModelError(
-            f"{folder / _TOKENIZER} cannot be read ({error}): delete its folder and start again, "
-            "it is made anew"
-        ) from error
-
-
 def converted(cache_dir: Path, notify: Callable[[str], None] = lambda message: None) -> Path:
     """The folder of the model as a sentence-transformers one (about 500 MB), for torch.
 
@@ -354,7 +286,7 @@ def converted(cache_dir: Path, notify: Callable[[str], None] = lambda message: N
 
 
 def runtime(cache_dir: Path, notify: Callable[[str], None] = lambda message: None) -> Path:
-    """The folder of what is run (about 160 MB): ``encoder.onnx``, its embeddings as
+    """The folder of what is run (about 150 MB): ``encoder.onnx``, its embeddings as
     ``xhqa.session`` wants them, and the tokenizer."""
 
     def write(folder: Path) -> None:
@@ -365,7 +297,8 @@ def runtime(cache_dir: Path, notify: Callable[[str], None] = lambda message: Non
         np.save(folder / PLACES, places + tensors["embeddings.token_type_embeddings.weight"][0])
         graph = bert(tensors, model.heads, model.layer_norm_eps)
         (folder / ENCODER).write_bytes(graph.SerializeToString())
-        build_tokenizer(model).save(str(folder / _TOKENIZER), pretty=False)
+        pieces = tokenizer.build(model.pieces, model.piece_scores)
+        (folder / tokenizer.FILE).write_bytes(pieces)
 
     target = cache_dir / f"{NAME}-{SHA256[:12]}-onnx{CONVERSION}.{FORM}"
     message = "Converting the bundled multilingual model (once, about 5 seconds) …"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +14,9 @@ import numpy.typing as npt
 from xhqa import bundle
 from xhqa.encode.protocol import Parts, Vectors, add_context, by_text, parts_of
 from xhqa.session import Network, Session
-
-if TYPE_CHECKING:
-    from tokenizers import Encoding, Tokenizer
+from xhqa.tokenizer import BEGIN, END, Tokenizer, load_tokenizer
 
 _QUERY, _PASSAGE = "query: ", "passage: "
-_END = 2
 # Tokens that go through the network at once: more leave the processor's cache.
 _AT_ONCE = 1024
 
@@ -45,7 +41,7 @@ class BundledEncoder:
         """Raises ModelError; the first time the model is converted, which ``notify`` is told."""
         folder = bundle.runtime(cache_dir, notify)
         session = Session(folder / bundle.ENCODER, folder, threads)
-        return cls(session, bundle.tokenizer_of(folder))
+        return cls(session, load_tokenizer(folder))
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         return self._encode([_QUERY + text for text in texts])
@@ -57,34 +53,30 @@ class BundledEncoder:
         self, texts: Sequence[str], parts: Sequence[Parts]
     ) -> tuple[Vectors, list[Vectors]]:
         own = by_text(self.encode_passages(parts_of(texts, parts)), parts)
-        encodings = self._tokenizer.encode_batch([_PASSAGE + text for text in texts])
+        encodings = [self._tokenizer.encode(_PASSAGE + text) for text in texts]
         whole = np.zeros((len(texts), self.dimension), np.float32)
-        for row, states in self._states(encodings):
+        for row, states in self._states([encoding.ids for encoding in encodings]):
             whole[row] = _unit(states.mean(axis=0))
-            ends = [end - len(_PASSAGE) for _, end in encodings[row].offsets[: self.max_tokens - 1]]
-            add_context(own[row], parts[row], states[: len(ends)], ends)
+            inner = states[1:-1]
+            ends = [end - len(_PASSAGE) for _, end in encodings[row].offsets[: len(inner)]]
+            add_context(own[row], parts[row], inner, ends)
         return whole, own
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        return [len(encoding.ids) for encoding in encodings]
+        return [self._tokenizer.count(text) for text in texts]
 
     def _encode(self, prompted: Sequence[str]) -> Vectors:
         vectors = np.zeros((len(prompted), self.dimension), np.float32)
-        for row, states in self._states(self._tokenizer.encode_batch(list(prompted))):
+        for row, states in self._states([self._tokenizer.encode(t).ids for t in prompted]):
             vectors[row] = _unit(states.mean(axis=0))
         return vectors
 
     def _states(
-        self, encodings: Sequence[Encoding]
+        self, texts: Sequence[Sequence[int]]
     ) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-        """(row, float32[t, dimension]) for each encoding, the short ones first: texts of about one
-        length share a batch."""
-        rows = [encoding.ids for encoding in encodings]
-        rows = [
-            [*ids[: self.max_tokens - 1], _END] if len(ids) > self.max_tokens else ids
-            for ids in rows
-        ]
+        """(row, float32[t, dimension]) for each text's tokens between <s> and </s>, the short ones
+        first: texts of about one length share a batch."""
+        rows = [[BEGIN, *ids[: self.max_tokens - 2], END] for ids in texts]
         batch: list[int] = []
         for number in [*sorted(range(len(rows)), key=lambda n: len(rows[n])), None]:
             if batch and (number is None or len(rows[number]) * (len(batch) + 1) > _AT_ONCE):

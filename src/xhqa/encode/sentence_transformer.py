@@ -22,17 +22,9 @@ if TYPE_CHECKING:
 class SentenceTransformerEncoder:
     """Any sentence-transformers model; its ``query`` and ``document`` prompts are used."""
 
-    def __init__(
-        self,
-        model: SentenceTransformer,
-        name: str,
-        fingerprint: str,
-        tokenizer: Tokenizer | None = None,
-    ) -> None:
-        """``tokenizer``: the model's own without truncation and padding; made where it is not
-        given."""
+    def __init__(self, model: SentenceTransformer, name: str, fingerprint: str) -> None:
         self._model = model
-        self._tokenizer = tokenizer
+        self._tokenizer: Tokenizer | None = None
         prompts = (model.prompts.get(kind) for kind in ("document", "passage", "corpus"))
         self._prompt: str = next(filter(None, prompts), "")
         self._tells_context = _pools_tokens(model)
@@ -129,9 +121,7 @@ def load_bundled(
 ) -> SentenceTransformerEncoder:
     """The bundled model on torch; raises ModelError."""
     folder = bundle.converted(cache_dir, notify)
-    return SentenceTransformerEncoder(
-        _load(str(folder)), bundle.NAME, bundle.FINGERPRINT, bundle.tokenizer_of(folder)
-    )
+    return SentenceTransformerEncoder(_load(str(folder)), bundle.NAME, bundle.FINGERPRINT)
 
 
 def _load(path: str) -> SentenceTransformer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +14,8 @@ from xhqa.config import Settings
 from xhqa.read import stored
 from xhqa.script import is_han
 from xhqa.session import Network, Session
+from xhqa.tokenizer import BEGIN, END, Tokenizer, load_tokenizer
 from xhqa.types import Chunk, Hit, Span
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 BUNDLED = Path(__file__).parent / "weights" / "reader.safetensors"
 MAX_TOKENS = 384
@@ -74,26 +71,25 @@ class SpanReader:
     ) -> SpanReader:
         """The reader in ``path`` on the bundled encoder; raises ModelError."""
         network: Network
+        folder = bundle.runtime(settings.cache_dir, notify)
         if settings.runtime == "torch":
             from xhqa.read.model import TorchNetwork, load_reader
 
-            folder = bundle.converted(settings.cache_dir, notify)
-            network = TorchNetwork(load_reader(path, folder))
+            encoder = bundle.converted(settings.cache_dir, notify)
+            network = TorchNetwork(load_reader(path, encoder))
         else:
-            folder = bundle.runtime(settings.cache_dir, notify)
             graph = stored.converted(path, settings.cache_dir, notify) / stored.GRAPH
             network = Session(graph, folder, settings.threads)
-        return cls(network, bundle.tokenizer_of(folder))
+        return cls(network, load_tokenizer(folder))
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
         encode = self._tokenizer.encode
         # What was filled in from earlier turns stands in front: a long question keeps its end.
-        asked = encode("query:", add_special_tokens=False).ids
-        asked += encode(question, add_special_tokens=False).ids[-MAX_QUESTION_TOKENS:]
+        asked = encode("query:").ids + encode(question).ids[-MAX_QUESTION_TOKENS:]
         room = MAX_TOKENS - len(asked) - 4
         windows: list[tuple[Chunk, int, list[int], list[tuple[int, int]]]] = []
         for hit in hits:
-            passage = self._tokenizer.encode(hit.chunk.text, add_special_tokens=False)
+            passage = encode(hit.chunk.text)
             for at in range(0, max(1, len(passage.ids) - STRIDE), max(1, room - STRIDE)):
                 ids = passage.ids[at : at + room]
                 windows.append((hit.chunk, at, ids, passage.offsets[at : at + room]))
@@ -101,7 +97,7 @@ class SpanReader:
         spans: list[Span] = []
         for chunk, _, ids, offsets in windows:
             # One by one: a batch of long texts gains nothing on a processor but padding.
-            (scores,) = self._network.run([[0, *asked, 2, 2, *ids, 2]])
+            (scores,) = self._network.run([[BEGIN, *asked, END, END, *ids, END]])
             null = float(scores[0].sum())
             spans += _decode(chunk, offsets, scores[first : first + len(ids)], null)
         return sorted(spans, key=lambda span: -span.score)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -18,6 +17,7 @@ from xhqa.config import Settings
 from xhqa.errors import InputError
 from xhqa.progress import Bar
 from xhqa.script import fold
+from xhqa.tokenizer import Tokenizer, load_tokenizer
 from xhqa.train.examples import (
     Example,
     NegativeMaker,
@@ -27,9 +27,6 @@ from xhqa.train.examples import (
 )
 from xhqa.train.loop import Recipe, Training, batches, validate
 from xhqa.train.windows import Window, make_window
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 READER = "reader.safetensors"
 _HELD_OUT = 200
@@ -54,13 +51,11 @@ def train_reader(
     earlier run in ``out`` stopped. Raises InputError for files that cannot be read and for a recipe
     other than that run's.
     """
-    from tokenizers import Tokenizer
-
     from xhqa.read.model import from_folder, load_reader, save_reader
 
     torch.manual_seed(recipe.seed)
     folder = bundle.converted(settings.cache_dir, notify)
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer = load_tokenizer(bundle.runtime(settings.cache_dir, notify))
     examples = read_examples(files, recipe.seed)
     notify(f"{len(examples)} questions; looking for passages that nearly answer them …")
     negatives = NegativeMaker(examples, retrieve_neighbours(examples))

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from safetensors import safe_open
@@ -21,12 +20,10 @@ from xhqa.cpu import has_bfloat16
 from xhqa.errors import InputError
 from xhqa.read.model import SpanModel
 from xhqa.script import has_han
+from xhqa.tokenizer import Tokenizer
 from xhqa.train.examples import Example, NegativeMaker, epoch_examples
 from xhqa.train.gloss import Glossary
 from xhqa.train.windows import Window, make_window
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 STATE = "state.safetensors"
 _AVERAGE_EVERY = 8

@@ -5,12 +5,9 @@ from __future__ import annotations
 import random
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from xhqa.tokenizer import BEGIN, END, Tokenizer
 from xhqa.train.examples import Example, sentence_starts
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +37,9 @@ def make_window(
 
     Cutting at random teaches that answers stand anywhere, and is cheaper than whole passages.
     """
-    question = tokenizer.encode("query: " + example.question, add_special_tokens=False)
+    question = tokenizer.encode("query: " + example.question)
     question_ids = question.ids[:max_question_tokens]
-    passage = tokenizer.encode(example.passage, add_special_tokens=False)
+    passage = tokenizer.encode(example.passage)
     count = len(passage.ids)
     size = rng.randint(min_tokens, max_tokens)
     first = last = None
@@ -89,8 +86,7 @@ def _token_at(offsets: list[tuple[int, int]], char: int) -> int:
 
 
 def _window(question: list[int], passage: list[int], answer: tuple[int, int] | None) -> Window:
-    bos, eos = 0, 2
-    ids = [bos, *question, eos, eos, *passage, eos]
+    ids = [BEGIN, *question, END, END, *passage, END]
     offset = len(question) + 3
     if answer is None:
         return Window(ids, offset, 0, 0)

@@ -1,0 +1,65 @@
+"""SentencePiece's tokens, held to Hugging Face's fast tokenizer with the same pieces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xhqa.errors import ModelError
+from xhqa.tokenizer import FILE, Tokenizer, build, build_fast, load_tokenizer
+
+PIECES = ["<s>", "<pad>", "</s>", "<unk>", "▁", "有", "多", "少", "多少", "有多", "桥", "▁AB", "12"]
+PIECES += ["~", "A", "B", "?", "°", "C", "<", ">", "s", "m", "a", "k", "<mask>"]
+SCORES = np.full(len(PIECES), -5.0, np.float32)
+SCORES[PIECES.index("有多")] = -6.0
+
+
+@pytest.fixture
+def tokenizer(tmp_path: Path) -> Tokenizer:
+    (tmp_path / FILE).write_bytes(build(PIECES, SCORES))
+    return load_tokenizer(tmp_path)
+
+
+def test_tokens_are_the_likeliest_pieces_with_their_places(tokenizer: Tokenizer) -> None:
+    text = "有多少座桥？\u3000 ＡＢ１２"
+    encoding = tokenizer.encode(text)
+    pieces = [PIECES[id_] for id_ in encoding.ids]
+    assert pieces == ["▁", "有", "多少", "<unk>", "桥", "?", "▁AB", "12"]
+    places = [text[start:end] for start, end in encoding.offsets]
+    assert places == ["", "有", "多少", "座", "桥", "？", "\u3000 ＡＢ", "１２"]
+    assert tokenizer.count(text) == len(pieces)
+    assert tokenizer.encode("") == type(encoding)([], [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "有多少桥",
+        "  AB \n\t 有\x07多\xa0少",
+        "３℃～4°C",
+        "\ufeff有\u200d多",
+        "有\u200b\u200c少",
+        "座座",
+    ],
+)
+def test_ids_are_those_of_the_fast_tokenizer(tokenizer: Tokenizer, text: str) -> None:
+    fast = build_fast(PIECES, SCORES).encode(text, add_special_tokens=False)
+    assert tokenizer.encode(text).ids == fast.ids
+    assert fast.ids
+
+
+def test_what_reads_like_a_special_token_is_text(tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode("<s><mask>").ids
+    assert [PIECES[id_] for id_ in ids] == ["▁", "<", "s", ">", "<", "m", "a", "s", "k", ">"]
+
+
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"\0" * 100)
+    with pytest.raises(
+        ModelError, match=r"sentencepiece\.model cannot be read .*delete its folder"
+    ):
+        Tokenizer(tmp_path / FILE)
+    with pytest.raises(ModelError, match="cannot be read"):
+        Tokenizer(tmp_path / "none")
