@@ -25,7 +25,7 @@ import numpy as np
 from xhqa.encode import Parts, Vectors
 from xhqa.index import Change, Entry, build, open_index
 from xhqa.retrieve import retrieve
-from xhqa.script import segmenter
+from xhqa.segment import frequencies
 from xhqa.store import VECTORS, ExactStore
 from xhqa.types import Document
 
@@ -80,8 +80,8 @@ class JitteredEncoder:
 
 def texts(count: int, words: int, seed: int) -> list[str]:
     """``count`` texts of ``words`` words each, in sentences of 20."""
-    frequencies = {w: f for w, f in segmenter().FREQ.items() if f}
-    names, weights = np.array(list(frequencies)), np.array(list(frequencies.values()), float)
+    counts = frequencies()
+    names, weights = np.array(list(counts)), np.array(list(counts.values()), float)
     drawn = np.random.default_rng(seed + 1).choice(
         len(names), (count, words), p=weights / weights.sum()
     )

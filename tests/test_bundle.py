@@ -96,26 +96,3 @@ def test_a_reader_without_its_tensors_is_refused_by_name(
     stored.save(stored_as, base, tmp_path / "mine.safetensors", "")
     with pytest.raises(ModelError, match=rf"mine\.safetensors is not a reader.*{said}"):
         stored.load(tmp_path / "mine.safetensors", BASE)
-
-
-def test_a_cached_model_that_is_not_whole_is_made_anew(
-    tmp_path: Path,
-) -> None:
-    made: list[str] = []
-
-    def write(folder: Path) -> None:
-        (folder / "part").mkdir()
-        (folder / "part" / "model").write_bytes(b"weights")
-
-    def make() -> Path:
-        return bundle.cached(tmp_path / "cache" / "model", write, lambda: made.append("model"))
-
-    folder = make()
-    assert make() == folder
-    assert len(made) == 1
-    (folder / "part" / "model").write_bytes(b"weig")
-    make()
-    assert (folder / "part" / "model").read_bytes() == b"weights"
-    (folder / "sizes.json").unlink()
-    make()
-    assert len(made) == 3

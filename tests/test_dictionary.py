@@ -74,6 +74,6 @@ def test_the_dictionary_is_made_once_and_read_only_when_needed(
         (found,) = open_dictionary(tmp_path / "cache").alternatives(["firm"])
         assert found == {"公司": 1.0, "firm": 1.0}
     assert len(made) == 1
-    (kept,) = (tmp_path / "cache").iterdir()
+    (kept,) = (tmp_path / "cache").glob("cc-cedict-*/english.json")
     assert "公司" in open_dictionary(tmp_path / "cache").common
     assert json.loads(kept.read_text("utf-8"))[stem("firm")] == {"公司": 1.0}

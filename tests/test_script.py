@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from xhqa.script import display_width, fold, question_script, straddles, tidy
+from xhqa.script import display_width, fold, question_script, tidy
 
 
 @pytest.mark.parametrize(
@@ -32,12 +32,6 @@ def test_fold_knows_radicals_and_compatibility_ideographs() -> None:
     text = "⼈⼝⾼⻓⻔⻋⻅⻚⺟\uf9d8\ufa1c⺀"
     assert fold(text) == "人口高长门车见页母律靖⺀".replace("律", "律")
     assert len(fold(text)) == len(text)
-
-
-def test_straddles() -> None:
-    assert straddles("转化为民生服", "务的具体实践")
-    assert not straddles("核爆点", "2023年")
-    assert not straddles("第一部分", "正文开始")
 
 
 def test_display_width() -> None:

@@ -9,7 +9,8 @@ from dataclasses import astuple, dataclass
 from functools import lru_cache
 
 from xhqa.errors import IndexDamagedError
-from xhqa.script import fold, question_script, tagged, tidy
+from xhqa.script import fold, question_script, tidy
+from xhqa.segment import tagged
 from xhqa.types import Answer, Citation, Document, Hit, Passage, RefusalReason, Span
 
 _MAX_CITATIONS = 5

@@ -10,11 +10,8 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import itertools
-import json
-import os
 import shutil
 import struct
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +21,7 @@ import numpy.typing as npt
 
 from xhqa import tokenizer
 from xhqa.blocks import dequantise
+from xhqa.cache import cached
 from xhqa.errors import ModelError
 from xhqa.graph import bert
 from xhqa.session import PLACES, WORDS
@@ -37,7 +35,6 @@ CONVERSION = 3
 FORM = 2
 FINGERPRINT = f"{SHA256[:16]}-v{CONVERSION}"
 ENCODER = "encoder.onnx"
-_SIZES = "sizes.json"
 
 _LAYER_NAMES = {
     "q": "attention.self.query",
@@ -303,52 +300,3 @@ def runtime(cache_dir: Path, notify: Callable[[str], None] = lambda message: Non
     target = cache_dir / f"{NAME}-{SHA256[:12]}-onnx{CONVERSION}.{FORM}"
     message = "Converting the bundled multilingual model (once, about 5 seconds) …"
     return cached(target, write, lambda: notify(message))
-
-
-def cached(target: Path, write: Callable[[Path], None], before: Callable[[], None]) -> Path:
-    """``target``, a folder of the cache, filled by ``write`` where it is not whole yet; ``before``
-    is called before that. Raises ModelError where the cache cannot be written."""
-    from filelock import FileLock
-
-    if _is_whole(target):
-        return target
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(f"{target.name}.lock")):
-            if not _is_whole(target):
-                shutil.rmtree(target, ignore_errors=True)
-                before()
-                work = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
-                try:
-                    folder = work / "made"
-                    folder.mkdir()
-                    write(folder)
-                    _seal(folder)
-                    os.replace(folder, target)
-                finally:
-                    shutil.rmtree(work, ignore_errors=True)
-    except OSError as error:
-        raise ModelError(
-            f"cannot write the model cache {target.parent} ({error.strerror or error}): "
-            "free some space or set XHQA_CACHE_DIR to a folder you may write"
-        ) from error
-    return target
-
-
-def _is_whole(folder: Path) -> bool:
-    """Whether every file of a converted model is there with its size: a cache outlives crashes."""
-    try:
-        sizes = json.loads((folder / _SIZES).read_text("utf-8"))
-        return all((folder / name).stat().st_size == size for name, size in sizes.items())
-    except (OSError, ValueError):
-        return False
-
-
-def _seal(folder: Path) -> None:
-    """Bring the files to disk, and write down their sizes last."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
-    (folder / _SIZES).write_text(json.dumps(sizes, indent=1), "utf-8")
-    for path in (*paths, folder / _SIZES):
-        with path.open("r+b") as file:  # Windows syncs only what may be written
-            os.fsync(file.fileno())

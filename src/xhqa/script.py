@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import unicodedata
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    import jieba
+from typing import Literal
 
 HAN = r"\u2e80-\u2fdf\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 CJK_PUNCTUATION = (
@@ -113,40 +109,9 @@ def _converter():  # type: ignore[no-untyped-def]
     return opencc.OpenCC("t2s")
 
 
-@lru_cache(maxsize=1)
-def segmenter() -> jieba.Tokenizer:
-    """jieba's default tokenizer, loaded quietly on first use."""
-    import jieba
-
-    jieba.setLogLevel(logging.WARNING)
-    jieba.initialize()
-    return jieba.dt
-
-
-def tagged(text: str) -> list[tuple[str, str]]:
-    """jieba's words of ``text`` with their part-of-speech flags."""
-    segmenter()
-    import jieba.posseg
-
-    return [(pair.word, pair.flag) for pair in jieba.posseg.lcut(text)]
-
-
 def display_width(text: str) -> int:
     """Columns: two for a wide character, one for any other."""
     return len(text) + len(_WIDE.findall(text))
-
-
-def straddles(before: str, after: str) -> bool:
-    """Whether a dictionary word runs across the seam of the two texts (服 | 务)."""
-    left, right = before[-6:], after[:6]
-    if not left or not right or not (is_han(left[-1]) and is_han(right[0])):
-        return False
-    at = 0
-    for word in segmenter().cut(left + right, HMM=False):
-        if at < len(left) < at + len(word):
-            return True
-        at += len(word)
-    return False
 
 
 def tidy(text: str) -> str:

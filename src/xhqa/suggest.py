@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Protocol, TypeVar
 
-from xhqa.script import fold, has_han, tagged
+from xhqa.script import fold, has_han
+from xhqa.segment import tagged
 from xhqa.types import Answer, Chunk, DocumentInfo
 
 T = TypeVar("T")

@@ -7,7 +7,8 @@ import re
 import unicodedata
 from array import array
 
-from xhqa.script import CLOSERS, display_width, fold_char, is_wide, straddles
+from xhqa.script import CLOSERS, display_width, fold_char, is_wide
+from xhqa.segment import straddles
 from xhqa.types import Document, View
 
 _DROPPED = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad")

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from xhqa import bundle
 from xhqa.blocks import BYTES, dequantise, quantise
+from xhqa.cache import cached
 from xhqa.errors import ModelError
 from xhqa.graph import bert
 
@@ -100,4 +101,4 @@ def converted(
 
     target = cache_dir / f"reader-{digest[:12]}-onnx{bundle.CONVERSION}.{bundle.FORM}"
     message = "Converting the reader (once, about 5 seconds) …"
-    return bundle.cached(target, write, lambda: notify(message))
+    return cached(target, write, lambda: notify(message))

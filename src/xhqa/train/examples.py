@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xhqa.errors import InputError
-from xhqa.script import question_script, segmenter, tagged
+from xhqa.script import question_script
+from xhqa.segment import segmenter, tagged
 
 _SENTENCE_END = re.compile(r"[。！？!?；;\n]+[”’」』\"）)]*|(?<=[a-z0-9)])\.(?=\s)")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")

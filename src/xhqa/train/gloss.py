@@ -9,7 +9,8 @@ from __future__ import annotations
 import random
 import re
 
-from xhqa.script import has_han, segmenter
+from xhqa.script import has_han
+from xhqa.segment import segmenter
 
 # Words of a closed class, whose first sense in the dictionary is seldom the one in a question.
 _FUNCTION_WORDS = {

@@ -1,0 +1,108 @@
+"""Chinese words: jieba's segmenter and tagger.
+
+Both read the same dictionary, one after the other, and keep it in the folder that all users share
+for what is temporary. Here it is read once for both and kept in xhqa's own cache.
+"""
+
+from __future__ import annotations
+
+import io
+import marshal
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jieba
+
+from xhqa.cache import cached
+from xhqa.config import load_settings
+from xhqa.errors import ModelError
+from xhqa.script import is_han
+
+_FILE = "words"
+Words = tuple[dict[str, int], dict[str, str], int]
+"""Word → frequency, 0 for what is only a word's beginning; word → part of speech; the sum of the
+frequencies."""
+
+
+@lru_cache(maxsize=1)
+def _dictionary() -> Words:
+    """jieba's dictionary, out of the cache; raises ModelError where that cannot be written."""
+    name = f"jieba-{version('jieba')}-{sys.implementation.cache_tag}"
+
+    def write(folder: Path) -> None:
+        (folder / _FILE).write_bytes(marshal.dumps(_read()))
+
+    folder = cached(load_settings().cache_dir / name, write)
+    try:
+        # Not marshal.load: it reads a file piece by piece, which takes four times as long.
+        words: Words = marshal.loads((folder / _FILE).read_bytes())
+    except (EOFError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{folder} is damaged ({error}): delete it and start again, it is made anew"
+        ) from error
+    return words
+
+
+def _read() -> Words:
+    with jieba.dt.get_dict_file() as file:
+        fields = file.read().decode("utf-8").split()
+    words, counts = fields[::3], list(map(int, fields[1::3]))
+    frequencies = dict(zip(words, counts, strict=True))
+    tags = dict(zip(words, map(sys.intern, fields[2::3]), strict=True))
+    length = 1
+    longer = [word for word in words if len(word) > length]
+    while longer:
+        for beginning in {word[:length] for word in longer}:
+            frequencies.setdefault(beginning, 0)
+        length += 1
+        longer = [word for word in longer if len(word) > length]
+    return frequencies, tags, sum(counts)
+
+
+@lru_cache(maxsize=1)
+def segmenter() -> jieba.Tokenizer:
+    """jieba's default tokenizer."""
+    segmenter = jieba.dt
+    segmenter.FREQ, _, segmenter.total = _dictionary()
+    segmenter.initialized = True
+    return segmenter
+
+
+@lru_cache(maxsize=1)
+def _tagger() -> Any:
+    # Importing the module reads the dictionary: it is given an empty one.
+    segmenter().get_dict_file = io.BytesIO
+    try:
+        import jieba.posseg
+    finally:
+        vars(segmenter()).pop("get_dict_file", None)
+    tagger = jieba.posseg.dt
+    tagger.word_tag_tab = _dictionary()[1]
+    return tagger
+
+
+def tagged(text: str) -> list[tuple[str, str]]:
+    """jieba's words of ``text`` with their part-of-speech flags."""
+    return [(pair.word, pair.flag) for pair in _tagger().lcut(text)]
+
+
+def frequencies() -> Mapping[str, int]:
+    """How often each word of jieba's dictionary was counted."""
+    return {word: count for word, count in _dictionary()[0].items() if count}
+
+
+def straddles(before: str, after: str) -> bool:
+    """Whether a dictionary word runs across the seam of the two texts (服 | 务)."""
+    left, right = before[-6:], after[:6]
+    if not left or not right or not (is_han(left[-1]) and is_han(right[0])):
+        return False
+    at = 0
+    for word in segmenter().cut(left + right, HMM=False):
+        if at < len(left) < at + len(word):
+            return True
+        at += len(word)
+    return False
