@@ -747,8 +747,7 @@ def paged() -> Iterator[TestClient]:
     app: FastAPI = create_app(
         FakeService(),
         settings=settings(0.01),
-        page=chat_page,
-        page_options={"css": "body { --of-xhqa: 1 }"},
+        page=lambda asking: (chat_page(asking), {"css": "body { --of-xhqa: 1 }"}),
     )
     with TestClient(app) as client:
         yield client

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from xhqa.dictionary import Dictionary, common_words, open_dictionary, stem, turned_round
+from xhqa.dictionary import Dictionary, common_words, open_dictionary, packed, stem, turned_round
 
 ENTRIES = [
     {
@@ -50,7 +50,7 @@ def test_words_that_are_also_names_are_not_common() -> None:
 
 
 def test_a_word_stands_for_itself_and_its_translations() -> None:
-    dictionary = Dictionary(lambda: turned_round(ENTRIES))
+    dictionary = Dictionary(lambda: packed(turned_round(ENTRIES)))
     assert dictionary.alternatives(["firms", "2022", "徐汇", "unheard"]) == [
         {"公司": 1.0, "firms": 1.0},
         {"2022": 1.0},
@@ -76,4 +76,4 @@ def test_the_dictionary_is_made_once_and_read_only_when_needed(
     assert len(made) == 1
     (kept,) = (tmp_path / "cache").glob("cc-cedict-*/english.json")
     assert "公司" in open_dictionary(tmp_path / "cache").common
-    assert json.loads(kept.read_text("utf-8"))[stem("firm")] == {"公司": 1.0}
+    assert json.loads(kept.read_text("utf-8"))[stem("firm")] == '{"公司":1.0}'

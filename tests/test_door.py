@@ -20,6 +20,7 @@ from starlette.routing import Mount, Route
 
 from xhqa.api import create_app
 from xhqa.api.keys import parse_keys
+from xhqa.api.page import LatePage
 from xhqa.config import Settings
 from xhqa.errors import InputError
 from xhqa.pipeline import Pipeline
@@ -103,12 +104,13 @@ def test_the_page_is_behind_the_same_door(make_pipeline: MakePipeline) -> None:
     app = create_app(
         pipeline,
         settings=Settings(api_keys=SecretStr(KEYS)),
-        page=build_page,
-        page_options=mount_options(),
+        page=lambda asking: (build_page(asking), mount_options()),
     )
-    (page,) = (r.app for r in app.routes if isinstance(r, Mount) and r.path == "")
-    assert isinstance(page, gradio.routes.App)
+    (late,) = (r.app for r in app.routes if isinstance(r, Mount) and isinstance(r.app, LatePage))
     with TestClient(app, raise_server_exceptions=False) as client:
+        assert client.get("/config", headers=bearer(ASK)).status_code == 200
+        (page,) = (r.app for r in late.application.routes if isinstance(r, Mount))
+        assert isinstance(page, gradio.routes.App)
         walked = 0
         for route in page.routes:
             if isinstance(route, Route | APIRoute):
@@ -118,7 +120,6 @@ def test_the_page_is_behind_the_same_door(make_pipeline: MakePipeline) -> None:
                     assert answer.status_code == 401, (method, path)
                     walked += 1
         assert walked > 20
-        assert client.get("/config", headers=bearer(ASK)).status_code == 200
 
 
 def test_roles(client: TestClient) -> None:

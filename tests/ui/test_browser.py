@@ -117,8 +117,7 @@ def served(service: Any, feedback: FeedbackFile, **settings: Any) -> Iterator[st
             create_app,
             service,
             settings=Settings(**settings),
-            page=lambda asking: build_page(asking, feedback),
-            page_options=mount_options(),
+            page=lambda asking: (build_page(asking, feedback), mount_options()),
         ).result()
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

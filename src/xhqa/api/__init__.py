@@ -2,6 +2,6 @@
 
 from xhqa.api.app import Service, create_app
 from xhqa.api.models import AskResponse
-from xhqa.api.page import quiet_gradio
+from xhqa.api.page import Page
 
-__all__ = ["AskResponse", "Service", "create_app", "quiet_gradio"]
+__all__ = ["AskResponse", "Page", "Service", "create_app"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol
 from urllib.parse import quote
 
 from fastapi import FastAPI, File, HTTPException, Request, Response, UploadFile
@@ -31,7 +32,7 @@ from xhqa.api.models import (
     encodable,
 )
 from xhqa.api.openai import add_openai
-from xhqa.api.page import add_docs, mount_page
+from xhqa.api.page import LatePage, Page, add_docs, make_page
 from xhqa.api.problems import (
     Problem,
     documented,
@@ -45,9 +46,6 @@ from xhqa.api.workers import ClientLeftError, Workers
 from xhqa.config import Settings
 from xhqa.errors import InputError, XhqaError
 from xhqa.script import language_of
-
-if TYPE_CHECKING:
-    import gradio
 
 _JSON_BYTES = 2**20
 # What a multipart body may have around its file.
@@ -120,18 +118,22 @@ def create_app(
     service: Service,
     *,
     settings: Settings,
-    page: Callable[[Any], gradio.Blocks] | None = None,
-    page_options: Mapping[str, Any] | None = None,
+    page: Callable[[Any], Page] | None = None,
     load_seconds: Mapping[str, float] | None = None,
 ) -> FastAPI:
     """The application: the routes of ``docs/contract.md``, ``/docs``, and the page at ``/``.
 
     Questions go through a bounded number of workers; behind keys, where the settings hold some.
-    ``page`` makes the page from the service with its questions so bounded; ``page_options`` (theme,
-    css, js, head …) go to ``gradio.mount_gradio_app``. ``load_seconds``, by what was loaded, are
-    for the metrics. Every error is ``application/problem+json``.
+    ``page`` makes the page from the service with its questions so bounded, and the options (theme,
+    css, js, head …) for ``gradio.mount_gradio_app``; it is called in a thread once the server runs.
+    ``load_seconds``, by what was loaded, are for the metrics. Every error is
+    ``application/problem+json``.
     """
+    late = (
+        LatePage(lambda: make_page(partial(page, asking), settings.max_upload_mb)) if page else None
+    )
     app = _App(
+        lifespan=late.lifespan if late else None,
         title="xhqa",
         summary="Ask documents a question and get their own words back, with their place.",
         version=_version(),
@@ -171,8 +173,9 @@ def create_app(
         },
         metrics=metrics,
     )
-    if page is not None:
-        mount_page(app, lambda: page(asking), page_options or {}, settings.max_upload_mb)
+    if late:
+        # Below every route that the application has by now.
+        app.mount("", late)
     return app
 
 

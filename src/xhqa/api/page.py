@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from xhqa.api.problems import on_invalid, on_page_error, on_page_http_error
 
@@ -23,8 +29,10 @@ if TYPE_CHECKING:
 
 _ASSETS = "/docs/assets"
 
+logger = logging.getLogger(__name__)
 
-def quiet_gradio() -> None:
+
+def _quiet_gradio() -> None:
     """Keeps gradio, and the Hugging Face client it uses, from calling home.
 
     gradio reads its variable whenever a ``Blocks`` is made, the client when it is imported: call
@@ -34,18 +42,72 @@ def quiet_gradio() -> None:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 
-def mount_page(
-    app: FastAPI,
-    page: Callable[[], gradio.Blocks],
-    options: Mapping[str, Any],
-    max_upload_mb: float,
-) -> None:
-    """Mounts the page at ``/``, below every route that ``app`` has by now.
+class LatePage:
+    """The page as an application of its own, made once the server runs: importing gradio takes
+    longer than all else that a server waits for. Requests that come before wait for it."""
 
-    ``options`` go to ``gradio.mount_gradio_app``: the theme, CSS and scripts, which gradio 6
-    takes there and not in ``Blocks``.
-    """
-    quiet_gradio()
+    def __init__(self, make: Callable[[], Starlette]) -> None:
+        """``make`` is called in a thread."""
+        self._make = make
+        self._made: Future[Starlette] = Future()
+        self._open: Future[Starlette] = Future()
+        for future in (self._made, self._open):
+            # Who leaves while waiting for it does not cancel it for the others.
+            future.set_running_or_notify_cancel()
+
+    @property
+    def application(self) -> Starlette:
+        """The page, once it is made."""
+        return self._made.result()
+
+    @asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        """Starts making the page, and ends it."""
+        # A daemon: a server that is stopped at once does not wait for the import.
+        threading.Thread(target=self._fulfil, name="page", daemon=True).start()
+        ended = asyncio.Event()
+        running = asyncio.create_task(self._run(ended))
+        try:
+            yield
+        finally:
+            ended.set()
+            if not self._made.done():
+                running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.wrap_future(self._made)
+        page = await asyncio.wrap_future(self._open)
+        await page(scope, receive, send)
+
+    def _fulfil(self) -> None:
+        try:
+            self._made.set_result(self._make())
+        except Exception as error:
+            logger.exception("the page cannot be shown")
+            self._made.set_exception(error)
+
+    async def _run(self, ended: asyncio.Event) -> None:
+        """One task for all of the page's life: what it opens it has to close."""
+        await asyncio.wait([asyncio.wrap_future(self._made)])
+        if self._made.exception():
+            return
+        page = self._made.result()
+        async with page.router.lifespan_context(page):
+            self._open.set_result(page)
+            await ended.wait()
+
+
+Page = tuple["gradio.Blocks", Mapping[str, Any]]
+"""A page and the options for ``gradio.mount_gradio_app``: the theme, CSS and scripts, which gradio
+6 takes there and not in ``Blocks``."""
+
+
+def make_page(page: Callable[[], Page], max_upload_mb: float) -> Starlette:
+    """The page as an application; ``page`` may be what imports gradio."""
+    _quiet_gradio()
+    blocks, options = page()
     from gradio import mount_gradio_app
     from gradio.route_utils import FnIndexInferError
 
@@ -55,9 +117,9 @@ def mount_page(
     }
     for kind in (FnIndexInferError, LookupError, OSError, TypeError, ValueError):
         handlers[kind] = on_page_error
-    blocks = page()
     # Programs have POST /ask; the page's own events come through its queue.
     blocks.api_open = False
+    app = FastAPI(openapi_url=None)
     _in_a_loop(
         lambda: mount_gradio_app(
             app,
@@ -74,6 +136,7 @@ def mount_page(
             },
         )
     )
+    return app
 
 
 def _in_a_loop(call: Callable[[], object]) -> None:

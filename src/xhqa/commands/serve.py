@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xhqa import __version__
-from xhqa.commands.memory import uncollected
+from xhqa.commands.memory import give_back, uncollected
 from xhqa.config import Settings
 from xhqa.errors import InputError
 
@@ -114,22 +113,21 @@ def _application(settings: Settings, notify: Notify) -> FastAPI:
         notify(f"no index in {corpus.place} yet: building it from corpus/")
         build([Path("corpus")], settings, encoder, notify)
     with uncollected():
-        from xhqa.api import create_app, quiet_gradio
+        from xhqa.api import Page, create_app
         from xhqa.feedback import FeedbackFile
 
         began = time.perf_counter()
         pipeline = Pipeline.open(settings=settings, encoder=encoder, notify=notify)
         load_seconds["index and reader"] = time.perf_counter() - began
-        quiet_gradio()
-        import xhqa_ui
+        feedback = FeedbackFile(settings.feedback_file)
 
-        app = create_app(
-            pipeline,
-            settings=settings,
-            page=lambda asking: xhqa_ui.build_page(asking, FeedbackFile(settings.feedback_file)),
-            page_options=xhqa_ui.mount_options(),
-            load_seconds=load_seconds,
-        )
-    # Not before: it would take the interpreter from what the server waits for.
-    threading.Thread(target=pipeline.warm_up, daemon=True).start()
-    return app
+        def page(asking: Any) -> Page:
+            # One after the other: both would want the interpreter.
+            pipeline.warm_up()
+            import xhqa_ui
+
+            made = xhqa_ui.build_page(asking, feedback), xhqa_ui.mount_options()
+            give_back()
+            return made
+
+        return create_app(pipeline, settings=settings, page=page, load_seconds=load_seconds)
