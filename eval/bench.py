@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from xhqa.config import Settings
 from xhqa.encode import encoder_of
@@ -29,6 +29,7 @@ from xhqa.pipeline import Pipeline, build_index
 from xhqa.progress import Bar
 
 from .metrics import percentile
+from .plots import growth_plot
 from .questions import QUESTIONS, load_questions
 
 CLIENTS = (1, 2, 4, 8, 32)
@@ -122,7 +123,8 @@ def run_bench(
             for done, count in enumerate(clients, 2):
                 progress("bench", done, steps, f"{count} clients")
                 figures["throughput"].append(throughput(ask, asked, count))
-            figures["server_peak_rss_mb"] = peak_rss_mb(server.pid)
+            figures["server_rss_mb"] = memory_mb(server.pid, "VmRSS")
+            figures["server_peak_rss_mb"] = memory_mb(server.pid, "VmHWM")
         progress("bench", steps - 1, steps, "indexing")
         figures["indexing"] = _indexing(settings)
     return figures
@@ -147,8 +149,9 @@ def format_bench(figures: Figures) -> str:
             f"{indexing['chunks_per_s']:.1f} passages/s, {indexing['tokens_per_s']:.0f} tokens/s",
         ),
     ]
-    peak = figures["server_peak_rss_mb"]
-    rows.append(("server's peak memory", "unknown here" if peak is None else f"{peak:.0f} MB"))
+    for name, field in (("memory", "server_rss_mb"), ("peak memory", "server_peak_rss_mb")):
+        size = figures[field]
+        rows.append((f"server's {name}", "unknown here" if size is None else f"{size:.0f} MB"))
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 
@@ -157,12 +160,24 @@ def _pair(figures: Figures, unit: str) -> str:
     return f"{figures['p50_ms']:.0f} / {figures['p95_ms']:.0f} {unit}"
 
 
-def peak_rss_mb(pid: int) -> float | None:
-    """The most memory a process has held, in MB; None where /proc does not say."""
+def plot(figures: Figures) -> str:
+    """What clients see, by how many of them ask at once; an SVG file."""
+    rows = figures["throughput"]
+    shown = {"p50_ms": "p50, ms", "p95_ms": "p95, ms", "questions_per_s": "questions a second"}
+    return growth_plot(
+        "Time and throughput by number of clients",
+        ("clients at once", "see the names"),
+        {name: [(row["clients"], row[field]) for row in rows] for field, name in shown.items()},
+    )
+
+
+def memory_mb(pid: int, field: Literal["VmRSS", "VmHWM"]) -> float | None:
+    """The memory a process holds, or the most it has held, in MB; None where /proc does not
+    say."""
     status = Path(f"/proc/{pid}/status")
     if not status.exists():
         return None
-    found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.M)
+    found = re.search(rf"^{field}:\s+(\d+) kB", status.read_text(), re.M)
     return int(found[1]) / 1000 if found else None
 
 

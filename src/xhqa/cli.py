@@ -155,6 +155,7 @@ def _parser() -> argparse.ArgumentParser:
         "--clients", type=_positive, nargs="+", metavar="C", help="at once (1 2 4 8 32)"
     )
     bench.add_argument("--out", type=Path, metavar="FILE", help="write the JSON there too")
+    bench.add_argument("--plot", type=Path, metavar="FILE", help="draw time by clients there (SVG)")
     bench.set_defaults(run=_bench)
 
     doctor = commands.add_parser("doctor", parents=[indexed], help="say what is in use and wrong")
@@ -329,7 +330,7 @@ def _export_reader(arguments: argparse.Namespace) -> int:
 def _bench(arguments: argparse.Namespace) -> int:
     import json
 
-    from xhqa_eval.bench import CLIENTS, format_bench, run_bench
+    from xhqa_eval.bench import CLIENTS, format_bench, plot, run_bench
 
     figures = run_bench(
         _settings(arguments),
@@ -343,6 +344,8 @@ def _bench(arguments: argparse.Namespace) -> int:
     print(text)
     if arguments.out is not None:
         arguments.out.write_text(text + "\n", "utf-8")
+    if arguments.plot is not None:
+        arguments.plot.write_text(plot(figures), "utf-8")
     return 0
 
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from xhqa_eval.bench import format_bench, latency, peak_rss_mb, run_bench, throughput
+from xhqa_eval.bench import format_bench, latency, memory_mb, plot, run_bench, throughput
 
 from xhqa.config import Settings
 from xhqa.errors import NotFoundError
@@ -45,12 +45,24 @@ def test_throughput_keeps_all_clients_at_work() -> None:
     assert found["questions_per_s"] > 0
 
 
-def test_peak_memory_is_that_of_the_process() -> None:
-    peak = peak_rss_mb(os.getpid())
+def test_memory_is_that_of_the_process() -> None:
+    now, peak = memory_mb(os.getpid(), "VmRSS"), memory_mb(os.getpid(), "VmHWM")
     if Path("/proc/self/status").exists():
+        assert now is not None
         assert peak is not None
-        assert 20 < peak < 100_000
-    assert peak_rss_mb(2**30) is None
+        assert 20 < now <= peak < 100_000
+    assert memory_mb(2**30, "VmRSS") is None
+
+
+def test_the_plot_has_a_line_for_each_figure() -> None:
+    rows = [
+        {"clients": clients, "questions_per_s": 2.0, "p50_ms": 500.0, "p95_ms": 900.0 * clients}
+        for clients in (1, 4)
+    ]
+    drawn = plot({"throughput": rows})
+    assert drawn.startswith("<svg xmlns=")
+    assert drawn.count('class="curve"') == 3
+    assert "questions a second" in drawn
 
 
 def test_nothing_is_measured_without_an_index(tmp_path: Path) -> None:
@@ -65,6 +77,7 @@ def test_the_table_has_every_figure() -> None:
             "throughput": [{"clients": 8, "questions_per_s": 3.456, "p50_ms": 1, "p95_ms": 2}],
             "start_up": {"help_s": 0.1, "ask_s": 2.345, "server_ready_s": 3.0},
             "indexing": {"chunks_per_s": 12.34, "tokens_per_s": 2000.4},
+            "server_rss_mb": 612.4,
             "server_peak_rss_mb": None,
         }
     )
@@ -73,4 +86,5 @@ def test_the_table_has_every_figure() -> None:
     assert "8 clients              3.46 questions/s, 1 / 2 ms" in table
     assert "xhqa ask               2.35 s" in table or "xhqa ask               2.34 s" in table
     assert "12.3 passages/s, 2000 tokens/s" in table
+    assert "server's memory        612 MB" in table
     assert table.endswith("unknown here")
