@@ -25,7 +25,8 @@ from xhqa.config import Settings
 from xhqa.encode import encoder_of
 from xhqa.errors import NotFoundError, XhqaError
 from xhqa.index import corpus_of
-from xhqa.pipeline import Pipeline, build_index
+from xhqa.ingest import build_index
+from xhqa.pipeline import Pipeline
 from xhqa.progress import Bar
 
 from .metrics import percentile

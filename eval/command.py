@@ -11,7 +11,8 @@ from xhqa.encode import encoder_of
 from xhqa.errors import InputError, NotFoundError
 from xhqa.feedback import FeedbackFile
 from xhqa.index import corpus_of
-from xhqa.pipeline import Pipeline, build_index
+from xhqa.ingest import build_index
+from xhqa.pipeline import Pipeline
 from xhqa.progress import Bar
 
 from .feedback import questions_of, write_questions

@@ -27,7 +27,7 @@ from xhqa_eval.squad import load_squad
 
 from xhqa.config import load_settings
 from xhqa.encode import encoder_of
-from xhqa.pipeline import build_index
+from xhqa.ingest import build_index
 from xhqa.progress import Bar
 
 _CHANGED = "这一段是后来加上去的。"

@@ -9,7 +9,8 @@ import pytest
 from support import HashEncoder
 
 from xhqa.config import Settings
-from xhqa.pipeline import Pipeline, build_index
+from xhqa.ingest import build_index
+from xhqa.pipeline import Pipeline
 
 ARTICLE = Path(__file__).parent.parent / "corpus" / "xuhui-five-years.txt"
 

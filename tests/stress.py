@@ -23,7 +23,8 @@ from support import HashEncoder
 from xhqa.config import Settings
 from xhqa.errors import IndexDamagedError
 from xhqa.index import open_index
-from xhqa.pipeline import Pipeline, build_index
+from xhqa.ingest import build_index
+from xhqa.pipeline import Pipeline
 from xhqa.progress import Bar
 
 _NAMES = ("甲", "乙", "丙", "丁", "戊")

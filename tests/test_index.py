@@ -14,8 +14,9 @@ from support import HashEncoder, only
 from xhqa.config import Settings
 from xhqa.errors import BusyError, IndexDamagedError, InputError, NotFoundError, XhqaError
 from xhqa.index import Change, Entry, build, open_index
+from xhqa.ingest import build_index
 from xhqa.load import load
-from xhqa.pipeline import Pipeline, build_index
+from xhqa.pipeline import Pipeline
 
 TEXTS = {
     "甲": "甲镇\n\n甲镇有三十座桥，都很古老。\n\n河流\n\n一条大河从甲镇中间流过。",

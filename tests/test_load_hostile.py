@@ -15,8 +15,9 @@ from support import HashEncoder
 
 from xhqa.config import Settings
 from xhqa.errors import InputError
+from xhqa.ingest import build_index
 from xhqa.load import files, load, repair
-from xhqa.pipeline import Pipeline, build_index
+from xhqa.pipeline import Pipeline
 from xhqa.split import split
 
 TYPES = (

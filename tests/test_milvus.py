@@ -17,8 +17,9 @@ from xhqa.index import Change, Entry, Generation, Index, build, corpus_of
 from xhqa.index.milvus import _connected
 from xhqa.index.milvus_index import Headers
 from xhqa.index.milvus_rows import joined, parts, words_field
+from xhqa.ingest import build_index
 from xhqa.load import load
-from xhqa.pipeline import Pipeline, build_index
+from xhqa.pipeline import Pipeline
 from xhqa.retrieve import retrieve
 
 TEXTS = {

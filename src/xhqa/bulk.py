@@ -21,7 +21,7 @@ from xhqa.config import Settings
 from xhqa.encode import Encoder, Parts, Vectors, encoder_of
 from xhqa.errors import InputError, ModelError
 from xhqa.index import chunks_of, embedding_text, encoded, sentences_in
-from xhqa.pipeline import Loaded, load_files
+from xhqa.ingest import Loaded, load_files
 from xhqa.types import Document, Heading
 
 # Files that an actor takes at a time: enough passages for batches of one length.
@@ -49,7 +49,7 @@ class RayLoader:
             ray.init(address=address, log_to_driver=False, include_dashboard=False)
 
     def __call__(self, files: Sequence[tuple[Path, str]], held: frozenset[str]) -> Iterator[Loaded]:
-        """As ``xhqa.pipeline.load_files``; the actors must see the files under the same paths."""
+        """As ``xhqa.ingest.load_files``; the actors must see the files under the same paths."""
         import ray
         import ray.data
 

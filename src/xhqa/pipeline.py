@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import sqlite3
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -22,10 +21,10 @@ from xhqa.dictionary import Alternatives, Dictionary, Translator, open_dictionar
 from xhqa.digest import outline, summary
 from xhqa.encode import Encoder, Vectors, encoder_of
 from xhqa.errors import BusyError, InputError, NotFoundError, StorageFullError, XhqaError
-from xhqa.index import Change, Changing, Entry, Held, Index, Progress, corpus_of
+from xhqa.index import Change, Changing, Entry, Held, Index, corpus_of
 from xhqa.lexical import overlap as overlap_of
 from xhqa.lexical import query_tokens
-from xhqa.load import files, load, read
+from xhqa.load import load
 from xhqa.read import Reader
 from xhqa.read.sentence import SentenceReader
 from xhqa.read.supported import SupportedReader
@@ -376,57 +375,3 @@ def reader_of(
 
     path = BUNDLED if settings.reader == "span" else Path(settings.reader)
     return SpanReader.load(path, settings, notify)
-
-
-# A file that was read, or why it was not.
-Loaded = tuple[Path, Document | InputError]
-
-
-def load_files(files: Sequence[tuple[Path, str]], held: frozenset[str]) -> Iterator[Loaded]:
-    """The documents of ``files``, given as path and source name, one after the other. ``held``: the
-    sha256s of what the index has."""
-    for path, source_name in files:
-        try:
-            yield path, read(path, source_name)
-        except InputError as error:
-            yield path, error
-
-
-def build_index(
-    paths: Sequence[Path],
-    encoder: Encoder,
-    settings: Settings,
-    progress: Progress = lambda stage, done, total: None,
-    loader: Callable[[Sequence[tuple[Path, str]], frozenset[str]], Iterator[Loaded]] = load_files,
-) -> tuple[Index, list[str]]:
-    """Make the index hold the files under ``paths``, as ``loader`` reads them, and what was
-    uploaded.
-
-    Returns the index and the messages of the files that were refused. Raises InputError where a
-    path does not exist or no file could be read.
-    """
-    found = list(files(list(paths)))
-    refused: list[str] = []
-
-    def entries(held: Mapping[str, Held]) -> Iterator[Entry]:
-        ids: set[str] = set()
-        known = frozenset(one.sha256 for one in held.values())
-        for path, document in loader(found, known):
-            if isinstance(document, InputError):
-                refused.append(str(document))
-                continue
-            if document.id in ids:
-                # Names that differ only in what an id leaves out, or in their folder.
-                digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:8]
-                document = replace(document, id=f"{document.id}-{digest}")
-            ids.add(document.id)
-            yield Entry(document)
-        if not ids:
-            names = ", ".join(map(str, paths))
-            raise InputError("; ".join(refused) or f"no document in {names}")
-
-    def change(held: Mapping[str, Held]) -> Change:
-        return Change(entries(held), keep=lambda one: one.uploaded, expected=len(found))
-
-    index = corpus_of(settings).change(change, encoder, progress, over_damage=True)
-    return index, refused

@@ -12,7 +12,7 @@ from xhqa.bulk import RayLoader
 from xhqa.config import Settings, load_settings
 from xhqa.encode import encoder_of
 from xhqa.index.milvus import _connected
-from xhqa.pipeline import build_index
+from xhqa.ingest import build_index
 
 pytestmark = [
     pytest.mark.integration,

@@ -9,7 +9,8 @@ from reports import Fact, write
 
 from xhqa.config import load_settings
 from xhqa.encode import encoder_of
-from xhqa.pipeline import Pipeline, build_index
+from xhqa.ingest import build_index
+from xhqa.pipeline import Pipeline
 from xhqa.script import tidy
 
 pytestmark = pytest.mark.integration

@@ -97,7 +97,7 @@ def test_onnx_runtime_gives_the_logits_of_the_trained_network() -> None:
 def test_nothing_of_torch_is_loaded_to_index_and_to_answer(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from xhqa.config import load_settings; "
-        "from xhqa.encode import encoder_of; from xhqa.pipeline import Pipeline, build_index; "
+        "from xhqa.encode import encoder_of; from xhqa.ingest import build_index; from xhqa.pipeline import Pipeline; "
         "s = load_settings(); e = encoder_of(s); build_index([Path(sys.argv[1])], e, s); "
         "print(Pipeline.open(settings=s, encoder=e).ask('镇上有几座桥？').text); "
         "print(sorted({'torch', 'transformers', 'sentence_transformers'} & sys.modules.keys()))"

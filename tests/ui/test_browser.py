@@ -25,7 +25,8 @@ from xhqa.api import create_app
 from xhqa.config import Settings
 from xhqa.errors import InputError
 from xhqa.feedback import FeedbackFile
-from xhqa.pipeline import Pipeline, build_index
+from xhqa.ingest import build_index
+from xhqa.pipeline import Pipeline
 
 pytestmark = pytest.mark.integration
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from xhqa.config import Settings
 from xhqa.encode import Encoder, encoder_of
 from xhqa.errors import InputError
-from xhqa.pipeline import build_index, load_files
+from xhqa.ingest import build_index, load_files
 from xhqa.progress import Bar
 
 if TYPE_CHECKING:
