@@ -130,10 +130,25 @@ def test_passages_that_hold_the_same_words_are_read_all_the_same() -> None:
         Hit(passage("two", "乙镇有四座桥。"), 0.2, 0, 0),
         Hit(passage("three", "听说是三座。"), 0.1, 0, 0),
     ]
-    scored = Scored({"三座": 3.0})
-    spans = SupportedReader(scored, by_passage_score(), weight=10.0, headroom=1.0).read("?", hits)
-    assert scored.given == ["one", "three"]
-    assert [span.chunk.id for span in spans] == ["one", "three"]
+    # The last passage is worth 8 logits less than the first.
+    for repeated, given in ((8.1, ["one", "three"]), (7.9, ["one"])):
+        scored = Scored({"三座": 3.0})
+        reader = SupportedReader(
+            scored, by_passage_score(), weight=10.0, headroom=1.0, repeated=repeated
+        )
+        spans = reader.read("?", hits)
+        assert scored.given == given
+        assert [span.chunk.id for span in spans] == given
+
+
+def test_reading_ends_where_passages_bring_nothing_that_could_answer() -> None:
+    names = ["one", "two", "three", "four"]
+    hits = [Hit(passage(name, f"{name}镇有桥。"), 0.9, 0, 0) for name in names]
+    for margin, given in ((-5.9, names), (-6.1, names[:3])):
+        scored = Scored({"镇": -9.0, "two镇": margin})
+        reader = SupportedReader(scored, by_passage_score(), weight=10.0, tries=3, hopeless=-6.0)
+        assert reader.read("?", hits)
+        assert scored.given == given
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,10 @@ from xhqa.types import Hit, Span
 # Chosen on the validation halves of CMRC 2018 and XQuAD (docs/quality.md).
 _WEIGHT = 60.0
 _DOUBTFUL = 0.2
-_HEADROOM = 4.0
+_HEADROOM = 3.0
+_REPEATED = 6.0
+_TRIES = 3
+_HOPELESS = -6.0
 
 
 class SupportedReader:
@@ -25,7 +28,9 @@ class SupportedReader:
     Passages are read one at a time, the one with the best sentence first, until the best span is
     ahead of the next passage's best sentence by ``headroom`` logits: that is more than a span
     there would have to bring. After that only passages that hold the same words are read, since
-    they may state the answer too.
+    they may state the answer too, and only those whose best sentence is worth at most ``repeated``
+    logits less than the answer's own. Where ``tries`` passages have brought nothing but spans whose
+    null margin is below ``hopeless``, the documents do not answer.
     """
 
     def __init__(
@@ -35,6 +40,9 @@ class SupportedReader:
         weight: float = _WEIGHT,
         doubtful: float = _DOUBTFUL,
         headroom: float = _HEADROOM,
+        repeated: float = _REPEATED,
+        tries: int = _TRIES,
+        hopeless: float = _HOPELESS,
     ) -> None:
         self.name = reader.name
         self._reader = reader
@@ -42,21 +50,34 @@ class SupportedReader:
         self._weight = weight
         self._doubtful = doubtful
         self._headroom = headroom
+        self._repeated = repeated
+        self._tries = tries
+        self._hopeless = hopeless
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
         support = [self._sentences.scores(question, hit).tolist() for hit in hits]
         promise = [max(values, default=0.0) for values in support]
         order = sorted(range(len(hits)), key=lambda number: -promise[number])
         spans: list[Span] = []
+        tried = 0
         for number in order:
-            if spans:
-                best = max(spans, key=lambda span: span.score)
-                ahead = best.score - self._weight * promise[number] >= self._headroom
-                if ahead and _words(best) not in hits[number].chunk.text:
-                    continue
+            hopeless = all(span.null_margin < self._hopeless for span in spans)
+            if hopeless and tried >= self._tries:
+                break
+            if spans and not self._may_add(spans, hits[number], promise[number]):
+                continue
             found = self._reader.read(question, [hits[number]])
             spans += [self._weighed(span, support[number]) for span in found]
+            tried += 1
         return sorted(spans, key=lambda span: -span.score)
+
+    def _may_add(self, spans: Sequence[Span], hit: Hit, promise: float) -> bool:
+        """Whether the passage may hold a better span than these, or the best one's words again."""
+        best = max(spans, key=lambda span: span.score)
+        if best.score - self._weight * promise < self._headroom:
+            return True
+        worth = self._weight * (best.support - promise)
+        return worth <= self._repeated and _words(best) in hit.chunk.text
 
     def _weighed(self, span: Span, support: Sequence[float]) -> Span:
         value = support[_sentence(span)]
