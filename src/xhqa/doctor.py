@@ -13,6 +13,7 @@ from xhqa.errors import XhqaError
 
 _PACKAGES = (
     "onnxruntime",
+    "sentencepiece",
     "torch",
     "sentence-transformers",
     "transformers",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import sqlite3
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -43,6 +43,8 @@ from xhqa.types import (
     Span,
     Turn,
 )
+
+logger = logging.getLogger(__name__)
 
 MAX_QUESTION = 1000
 _VECTOR_CACHE = 1024
@@ -176,8 +178,10 @@ class Pipeline:
 
     def warm_up(self) -> None:
         """Load what the first question would have to wait for: word lists, the tagger."""
-        with suppress(XhqaError):
+        try:
             self.ask("有哪些人？")
+        except XhqaError as error:
+            logger.warning("the first question cannot be answered: %s", error)
 
     def search(
         self,

@@ -7,47 +7,54 @@ for what is temporary. Here it is read once for both and kept in xhqa's own cach
 from __future__ import annotations
 
 import io
+import logging
 import marshal
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jieba
-
-from xhqa.cache import cached
-from xhqa.config import load_settings
-from xhqa.errors import ModelError
+from xhqa.errors import XhqaError
 from xhqa.script import is_han
+
+if TYPE_CHECKING:
+    import jieba
 
 _FILE = "words"
 Words = tuple[dict[str, int], dict[str, str], int]
 """Word → frequency, 0 for what is only a word's beginning; word → part of speech; the sum of the
 frequencies."""
 
+logger = logging.getLogger(__name__)
+
 
 @lru_cache(maxsize=1)
 def _dictionary() -> Words:
-    """jieba's dictionary, out of the cache; raises ModelError where that cannot be written."""
-    name = f"jieba-{version('jieba')}-{sys.implementation.cache_tag}"
+    """jieba's dictionary, out of the cache where that can be used: it saves half a second."""
+    from xhqa.cache import cached
+    from xhqa.config import load_settings
 
     def write(folder: Path) -> None:
         (folder / _FILE).write_bytes(marshal.dumps(_read()))
 
-    folder = cached(load_settings().cache_dir / name, write)
+    name = f"jieba-{version('jieba')}-{sys.implementation.cache_tag}"
     try:
+        folder = cached(load_settings().cache_dir / name, write)
         # Not marshal.load: it reads a file piece by piece, which takes four times as long.
         words: Words = marshal.loads((folder / _FILE).read_bytes())
-    except (EOFError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"{folder} is damaged ({error}): delete it and start again, it is made anew"
-        ) from error
+        if list(map(type, words)) != [dict, dict, int]:
+            raise ValueError(f"no word lists in {folder}")
+    except (XhqaError, OSError, EOFError, TypeError, ValueError) as error:
+        logger.warning("jieba's words are read without the cache: %s", error)
+        return _read()
     return words
 
 
 def _read() -> Words:
+    import jieba
+
     with jieba.dt.get_dict_file() as file:
         fields = file.read().decode("utf-8").split()
     words, counts = fields[::3], list(map(int, fields[1::3]))
@@ -66,6 +73,8 @@ def _read() -> Words:
 @lru_cache(maxsize=1)
 def segmenter() -> jieba.Tokenizer:
     """jieba's default tokenizer."""
+    import jieba
+
     segmenter = jieba.dt
     segmenter.FREQ, _, segmenter.total = _dictionary()
     segmenter.initialized = True

@@ -6,6 +6,7 @@ comparison have it in the sentence-transformers folder, where nothing else would
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,14 +23,17 @@ if TYPE_CHECKING:
 FILE = "sentencepiece.model"
 BEGIN, PAD, END, UNKNOWN = 0, 1, 2, 3
 _SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-# NFKC, which the model was trained behind, makes the first an ordinary tilde and has the second go.
-_NORMALISED = str.maketrans({"～": "~", "\u200d": " "})
+# NFKC makes the first an ordinary tilde, and the second goes with it. Half a surrogate is no text.
+_NORMALISED = str.maketrans({"～": "~", "\u200d": " "}) | dict.fromkeys(
+    range(0xD800, 0xE000), "\ufffd"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
     """``ids`` of the tokens, and ``offsets``: the characters [start, end) each stands for, none
-    where it stands for a space that the text does not have."""
+    where it stands for a space that the text does not have. Tokens of one character (㎡: m, 2)
+    each stand for it."""
 
     ids: list[int]
     offsets: list[tuple[int, int]]
@@ -51,8 +55,18 @@ class Tokenizer:
             ) from error
 
     def encode(self, text: str) -> Encoding:
-        found: Any = self._processor.encode(_encodable(text), return_type="offset_mapping")
-        return Encoding(found["ids"], found["offsets"])
+        text = _encodable(text)
+        found: Any = self._processor.encode(text, return_type="offset_mapping")
+        pieces, offsets = found["pieces"], found["offsets"]
+        # SentencePiece gives a character to the last token that has a part of it.
+        for number in range(len(offsets) - 2, -1, -1):
+            start, end = offsets[number]
+            piece = pieces[number].lstrip("▁")
+            if len(piece) > end - start:
+                stands_for = unicodedata.normalize("NFKC", text[start:end]).strip()
+                if len(stands_for) < len(piece):
+                    offsets[number] = start, offsets[number + 1][1]
+        return Encoding(found["ids"], offsets)
 
     def count(self, text: str) -> int:
         """The number of tokens."""

@@ -75,7 +75,7 @@ def test_the_table_has_every_figure() -> None:
         {
             "latency": {"p50_ms": 21.4, "p95_ms": 40.6, "stages_p50_ms": {"read": 10.04}},
             "throughput": [{"clients": 8, "questions_per_s": 3.456, "p50_ms": 1, "p95_ms": 2}],
-            "start_up": {"help_s": 0.1, "ask_s": 2.345, "server_ready_s": 3.0},
+            "start_up": {"help_s": 0.1, "ask_s": 2.345, "server_ready_s": 3.0, "page_s": 8.0},
             "indexing": {"chunks_per_s": 12.34, "tokens_per_s": 2000.4},
             "server_rss_mb": 612.4,
             "server_peak_rss_mb": None,

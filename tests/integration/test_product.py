@@ -4,8 +4,10 @@ import asyncio
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -267,6 +269,32 @@ def test_the_page_and_its_assets_come_from_the_server_alone(server: str) -> None
         urllib.request.urlopen(f"{server}/documents/none")
     with missing.value as problem:
         assert problem.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to another process there")
+@pytest.mark.parametrize("after", [0.0, 0.4])
+def test_a_server_that_is_interrupted_while_it_warms_up_ends_cleanly(
+    index_dir: Path, after: float
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "xhqa.cli", "serve", "--port", "0"],
+        cwd=ROOT,
+        env=os.environ | {"XHQA_INDEX_DIR": str(index_dir)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    said = ""
+    while "listens on" not in said and "open to everybody" not in said:
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    time.sleep(after)
+    process.send_signal(signal.SIGINT)
+    said += process.communicate(timeout=60)[1]
+    assert process.returncode == 1, said
+    assert said.splitlines()[-1] == "xhqa: interrupted"
+    assert "Traceback" not in said
 
 
 def test_doctor(index_dir: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from xhqa.api.problems import on_invalid, on_page_error, on_page_http_error
+from xhqa.memory import give_back, uncollected
 
 if TYPE_CHECKING:
     import gradio
@@ -51,9 +52,6 @@ class LatePage:
         self._make = make
         self._made: Future[Starlette] = Future()
         self._open: Future[Starlette] = Future()
-        for future in (self._made, self._open):
-            # Who leaves while waiting for it does not cancel it for the others.
-            future.set_running_or_notify_cancel()
 
     @property
     def application(self) -> Starlette:
@@ -63,8 +61,12 @@ class LatePage:
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         """Starts making the page, and ends it."""
+        self._made, self._open = Future(), Future()
+        for future in (self._made, self._open):
+            # Who leaves while waiting for it does not cancel it for the others.
+            future.set_running_or_notify_cancel()
         # A daemon: a server that is stopped at once does not wait for the import.
-        threading.Thread(target=self._fulfil, name="page", daemon=True).start()
+        threading.Thread(target=self._fulfil, args=(self._made,), name="page", daemon=True).start()
         ended = asyncio.Event()
         running = asyncio.create_task(self._run(ended))
         try:
@@ -77,26 +79,26 @@ class LatePage:
                 await running
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await asyncio.wrap_future(self._made)
         page = await asyncio.wrap_future(self._open)
         await page(scope, receive, send)
 
-    def _fulfil(self) -> None:
+    def _fulfil(self, made: Future[Starlette]) -> None:
         try:
-            self._made.set_result(self._make())
-        except Exception as error:
-            logger.exception("the page cannot be shown")
-            self._made.set_exception(error)
+            made.set_result(self._make())
+        except Exception as error:  # noqa: BLE001 - _run raises it again
+            made.set_exception(error)
 
     async def _run(self, ended: asyncio.Event) -> None:
         """One task for all of the page's life: what it opens it has to close."""
-        await asyncio.wait([asyncio.wrap_future(self._made)])
-        if self._made.exception():
-            return
-        page = self._made.result()
-        async with page.router.lifespan_context(page):
-            self._open.set_result(page)
-            await ended.wait()
+        try:
+            page = await asyncio.wrap_future(self._made)
+            async with page.router.lifespan_context(page):
+                self._open.set_result(page)
+                await ended.wait()
+        except Exception as error:
+            logger.exception("the page cannot be shown")
+            if not self._open.done():
+                self._open.set_exception(error)
 
 
 Page = tuple["gradio.Blocks", Mapping[str, Any]]
@@ -107,9 +109,10 @@ Page = tuple["gradio.Blocks", Mapping[str, Any]]
 def make_page(page: Callable[[], Page], max_upload_mb: float) -> Starlette:
     """The page as an application; ``page`` may be what imports gradio."""
     _quiet_gradio()
-    blocks, options = page()
-    from gradio import mount_gradio_app
-    from gradio.route_utils import FnIndexInferError
+    with uncollected():
+        blocks, options = page()
+        from gradio import mount_gradio_app
+        from gradio.route_utils import FnIndexInferError
 
     handlers: dict[Any, Any] = {
         HTTPException: on_page_http_error,
@@ -136,6 +139,7 @@ def make_page(page: Callable[[], Page], max_upload_mb: float) -> Starlette:
             },
         )
     )
+    give_back()
     return app
 
 

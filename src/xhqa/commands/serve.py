@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xhqa import __version__
-from xhqa.commands.memory import give_back, uncollected
 from xhqa.config import Settings
 from xhqa.errors import InputError
+from xhqa.memory import uncollected
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -122,12 +123,13 @@ def _application(settings: Settings, notify: Notify) -> FastAPI:
         feedback = FeedbackFile(settings.feedback_file)
 
         def page(asking: Any) -> Page:
-            # One after the other: both would want the interpreter.
-            pipeline.warm_up()
+            # One after the other: both would want the interpreter. Not a daemon: Python must not
+            # end while ONNX Runtime is at work.
+            warming = threading.Thread(target=pipeline.warm_up, daemon=False)
+            warming.start()
+            warming.join()
             import xhqa_ui
 
-            made = xhqa_ui.build_page(asking, feedback), xhqa_ui.mount_options()
-            give_back()
-            return made
+            return xhqa_ui.build_page(asking, feedback), xhqa_ui.mount_options()
 
         return create_app(pipeline, settings=settings, page=page, load_seconds=load_seconds)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import platform
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 
 @contextmanager
@@ -23,5 +24,5 @@ def uncollected() -> Iterator[None]:
 def give_back() -> None:
     """Gives memory that was needed only for loading back to the system, where the C library is
     glibc, which keeps it otherwise: 30 MB."""
-    with suppress(OSError, AttributeError, TypeError):
+    if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
