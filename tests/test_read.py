@@ -10,7 +10,7 @@ from support import CharacterTokenizer
 
 from xhqa.load import load, repair
 from xhqa.read.sentence import SentenceReader, holds_kind
-from xhqa.read.span import _TOKEN_COST, SpanReader, _decode, tidy_edges
+from xhqa.read.span import _TOKEN_COST, SpanReader, _decode, tidy_edges, token_cost
 from xhqa.read.supported import SupportedReader
 from xhqa.split import split
 from xhqa.types import Chunk, Hit, Span, View
@@ -234,6 +234,23 @@ def test_a_longer_span_must_be_worth_its_tokens(gain: float, expected: str) -> N
     assert text[spans[0].start : spans[0].end] == expected
 
 
+@pytest.mark.parametrize(
+    ("question", "cost"),
+    [
+        ("镇上有几座桥？", 0.1),
+        ("哪年建成？", 0.1),
+        ("镇上有哪些桥？", 0.03),
+        ("哪两座桥最老？", 0.03),
+        ("两座桥分别多长？", 0.03),
+        ("How many bridges are there in 丙城?", 0.0),
+    ],
+)
+def test_a_token_costs_less_in_lists_and_nothing_in_another_language(
+    question: str, cost: float
+) -> None:
+    assert token_cost(question) == cost
+
+
 def test_decoding_has_a_span_of_every_sentence_however_low() -> None:
     text = TOWN.text
     scores = np.full((len(text), 2), -9.0, np.float32)
@@ -284,6 +301,8 @@ def test_the_span_reader_scores_spans_over_no_answer() -> None:
     text = "".join(map(chr, seen[1]))
     assert text == f"\x00query:几座？\x02\x02{TOWN.text}\x02"
     assert reader.read("几座？", []) == []
+    (listed, *_) = reader.read("哪些？", [Hit(TOWN, 0.5, 0, 0)])
+    assert listed.score == pytest.approx(3 + 3 - 2 - 2 * token_cost("哪些？"))
 
 
 def test_long_passages_are_read_in_windows_that_overlap() -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from xhqa import bundle
 from xhqa.config import Settings
 from xhqa.read import stored
-from xhqa.script import is_han
+from xhqa.script import is_han, question_script
 from xhqa.session import Network, Session
 from xhqa.tokenizer import BEGIN, END, Tokenizer, load_tokenizer
 from xhqa.types import Chunk, Hit, Span
@@ -24,9 +24,11 @@ STRIDE = 128
 MAX_ANSWER_TOKENS = 80
 _PER_PASSAGE = 4
 # What a token more costs a span. The answers of the training data are longer than those that
-# people give (a median of 12 characters in CMRC's training split, of 6 in its development split);
-# chosen on the validation halves (docs/quality.md).
-_TOKEN_COST = 0.1
+# people give (a median of 12 characters in CMRC's training split, of 6 in its development split).
+# A list is long, and of questions in another language the short spans are not the better ones.
+# Chosen on the validation halves (docs/quality.md).
+_TOKEN_COST, _LISTED_COST, _FOREIGN_COST = 0.1, 0.03, 0.0
+_LISTED = re.compile(r"哪些|哪[几两二三四五六七八九十]|分别")
 
 # Signs that open or close something, or stand between clauses: not an answer's first or last.
 _LEADING = " \t\n,，.。;；:：、!！?？)）]】》>”’…—-·"
@@ -94,12 +96,13 @@ class SpanReader:
                 ids = passage.ids[at : at + room]
                 windows.append((hit.chunk, at, ids, passage.offsets[at : at + room]))
         first = len(asked) + 3
+        cost = token_cost(question)
         spans: list[Span] = []
         for chunk, _, ids, offsets in windows:
             # One by one: a batch of long texts gains nothing on a processor but padding.
             (scores,) = self._network.run([[BEGIN, *asked, END, END, *ids, END]])
             null = float(scores[0].sum())
-            spans += _decode(chunk, offsets, scores[first : first + len(ids)], null)
+            spans += _decode(chunk, offsets, scores[first : first + len(ids)], null, cost)
         return sorted(spans, key=lambda span: -span.score)
 
 
@@ -108,12 +111,13 @@ def _decode(
     offsets: Sequence[tuple[int, int]],
     scores: npt.NDArray[np.float32],
     null: float,
+    cost: float = _TOKEN_COST,
 ) -> list[Span]:
     """The best spans of one window, and the best of each sentence without one of these.
 
     They do not overlap. ``scores`` is float32[t, 2].
     """
-    joint = _joint(scores)
+    joint = _joint(scores, cost)
     kept: list[Span] = []
 
     def keep_best(low: int, high: int) -> None:
@@ -136,13 +140,20 @@ def _decode(
     return kept
 
 
-def _joint(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def token_cost(question: str) -> float:
+    """What each token after the first costs an answer to this folded question, in logits."""
+    if question_script(question) == "other":
+        return _FOREIGN_COST
+    return _LISTED_COST if _LISTED.search(question) else _TOKEN_COST
+
+
+def _joint(scores: npt.NDArray[np.float32], cost: float) -> npt.NDArray[np.float32]:
     """float32[t, t]: what the span from token i to token j scores, -inf where it ends before it
-    begins or is too long; float32[t, 2] in."""
+    begins or is too long; float32[t, 2] and the cost of a token in."""
     place = np.arange(len(scores))
     length = place[None, :] - place[:, None]
     joint: npt.NDArray[np.float32] = (
-        scores[:, 0, None] + scores[None, :, 1] - np.float32(_TOKEN_COST) * length
+        scores[:, 0, None] + scores[None, :, 1] - np.float32(cost) * length
     )
     joint[(length < 0) | (length >= MAX_ANSWER_TOKENS)] = -np.inf
     return joint
