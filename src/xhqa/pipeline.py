@@ -106,8 +106,9 @@ class Pipeline:
             settings = settings.model_copy(update={"index_dir": Path(index_dir)})
         corpus = corpus_of(settings)
         if not corpus.exists():
+            variable = "XHQA_MILVUS_URI" if settings.store == "milvus" else "XHQA_INDEX_DIR"
             raise NotFoundError(
-                f"there is no index in {corpus.place}: run `xhqa index`, or set XHQA_INDEX_DIR"
+                f"there is no index in {corpus.place}: run `xhqa index`, or set {variable}"
             )
         encoder = encoder or encoder_of(settings, notify)
         index = corpus.open(encoder)
