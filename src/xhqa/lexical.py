@@ -6,6 +6,7 @@ import array
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,12 @@ def query_tokens(text: str) -> list[str]:
     return [token for token in tokens if token not in _ASKING] or tokens
 
 
+@lru_cache(maxsize=2048)
+def _words(text: str) -> frozenset[str]:
+    """The words of a sentence: the same passages are found again and again."""
+    return frozenset(tokenize(text))
+
+
 def overlap(
     words: Sequence[Mapping[str, float]],
     weights: npt.NDArray[np.float32],
@@ -55,7 +62,7 @@ def overlap(
     held = np.array(
         [
             [max((trust for t, trust in w.items() if t in there), default=0.0) for w in words]
-            for there in map(set, map(tokenize, texts))
+            for there in map(_words, texts)
         ],
         np.float32,
     )
