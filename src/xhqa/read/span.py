@@ -27,7 +27,7 @@ _PER_PASSAGE = 4
 # people give (a median of 12 characters in CMRC's training split, of 6 in its development split).
 # A list is long, and of questions in another language the short spans are not the better ones.
 # Chosen on the validation halves (docs/quality.md).
-_TOKEN_COST, _LISTED_COST, _FOREIGN_COST = 0.1, 0.03, 0.0
+_TOKEN_COST, _LONG_COST = 0.1, 0.03
 _LISTED = re.compile(r"哪些|哪[几两二三四五六七八九十]|分别")
 
 # Signs that open or close something, or stand between clauses: not an answer's first or last.
@@ -142,9 +142,8 @@ def _decode(
 
 def token_cost(question: str) -> float:
     """What each token after the first costs an answer to this folded question, in logits."""
-    if question_script(question) == "other":
-        return _FOREIGN_COST
-    return _LISTED_COST if _LISTED.search(question) else _TOKEN_COST
+    long = question_script(question) == "other" or _LISTED.search(question)
+    return _LONG_COST if long else _TOKEN_COST
 
 
 def _joint(scores: npt.NDArray[np.float32], cost: float) -> npt.NDArray[np.float32]:
