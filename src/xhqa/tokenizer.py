@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 FILE = "sentencepiece.model"
 BEGIN, PAD, END, UNKNOWN = 0, 1, 2, 3
 _SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-# What NFKC and the rules of the fast tokenizer do and SentencePiece's do not: a full-width tilde is a
-# tilde, a zero-width joiner a space. Half a surrogate is no text.
+# What NFKC and the rules of the fast tokenizer do and SentencePiece's do not: a full-width tilde is
+# a tilde, a zero-width joiner a space. Half a surrogate is no text.
 _NORMALISED = str.maketrans({"～": "~", "\u200d": " "}) | dict.fromkeys(
     range(0xD800, 0xE000), "\ufffd"
 )
