@@ -276,6 +276,8 @@ def test_the_page_and_its_assets_come_from_the_server_alone(server: str) -> None
 def test_a_server_that_is_interrupted_while_it_warms_up_ends_cleanly(
     index_dir: Path, after: float
 ) -> None:
+    # A shell that runs the tests in the background has them, and so the server, ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "xhqa.cli", "serve", "--port", "0"],
         cwd=ROOT,
@@ -283,6 +285,7 @@ def test_a_server_that_is_interrupted_while_it_warms_up_ends_cleanly(
         stderr=subprocess.PIPE,
         text=True,
     )
+    signal.signal(signal.SIGINT, before)
     assert process.stderr is not None
     said = ""
     while "listens on" not in said and "open to everybody" not in said:

@@ -53,7 +53,8 @@ def make_window(
             first, last = covered[0], covered[-1]
             if last - first + 1 > max_tokens:
                 first = last = None
-    starts = [_token_at(passage.offsets, s) for s in sentence_starts(example.passage)]
+    # The first token may be empty: a bare "▁" in front of the text.
+    starts = [0, *(_token_at(passage.offsets, s) for s in sentence_starts(example.passage)[1:])]
     if first is None or last is None:
         low = rng.randint(0, max(0, count - size))
         low = starts[bisect_right(starts, low) - 1]
