@@ -15,8 +15,6 @@ from xhqa.cpu import usable_cores
 from xhqa.encode.bundled import BundledEncoder
 from xhqa.errors import ModelError
 from xhqa.graph import bert
-from xhqa.read.model import SpanModel
-from xhqa.read.separate import LOWER, UPPER, SeparateSession
 from xhqa.session import PLACES, WORDS, Session
 
 EPSILON = 1e-3
@@ -34,7 +32,7 @@ def network() -> torch.nn.Module:
         num_hidden_layers=2,
         num_attention_heads=4,
         intermediate_size=48,
-        max_position_embeddings=40,
+        max_position_embeddings=16,
         layer_norm_eps=EPSILON,
         # Far from zero, so that a bias or a norm left out would show.
         initializer_range=0.5,
@@ -76,93 +74,6 @@ def test_a_head_stands_behind_the_last_layer(tmp_path: Path, network: torch.nn.M
     with torch.inference_mode():
         states = network(input_ids=torch.tensor(ROWS[:1])).last_hidden_state
         assert output == pytest.approx(head(states)[0].numpy(), abs=5e-4)
-
-
-def test_a_text_may_begin_at_another_place(tmp_path: Path, network: torch.nn.Module) -> None:
-    (output,) = session(tmp_path, network).run(ROWS[:1], place=6)
-    with torch.inference_mode():
-        ids, places = torch.tensor(ROWS[:1]), torch.arange(6, 11)[None]
-        expected = network(input_ids=ids, position_ids=places).last_hidden_state[0].numpy()
-    assert output == pytest.approx(expected, abs=2e-4)
-
-
-QUESTION, OTHER, PASSAGE = [0, 7, 9, 2], [0, 8, 8, 30, 2], [2, 11, 21, 4, 13, 2]
-
-
-@pytest.fixture
-def separate(tmp_path: Path, network: torch.nn.Module) -> tuple[SeparateSession, SpanModel]:
-    """A reader with one separate layer of two, on ONNX Runtime and on torch."""
-    session(tmp_path, network)
-    model = SpanModel(network, 32, separate=1)
-    weights = {name: t.detach().numpy() for name, t in network.state_dict().items()}
-    weights |= {f"head.{name}": t.detach().numpy() for name, t in model.head.state_dict().items()}
-    for name, graph in {
-        LOWER: bert(weights, 4, EPSILON, highest=1),
-        UPPER: bert(weights, 4, EPSILON, "head", lowest=1),
-    }.items():
-        (tmp_path / name).write_bytes(graph.SerializeToString())
-    return SeparateSession(tmp_path, tmp_path, threads=1), model.eval()
-
-
-def test_a_separate_reader_gives_what_torch_gives(
-    separate: tuple[SeparateSession, SpanModel],
-) -> None:
-    session, model = separate
-    rows = [[*QUESTION, *PASSAGE], [*OTHER, *PASSAGE]]
-    outputs = session.run(rows)
-    assert outputs.shape == (2, 11, 2)
-    with torch.inference_mode():
-        for row, output in zip(rows, outputs, strict=True):
-            ids = torch.tensor([row])
-            expected = model(ids, torch.ones_like(ids))[0].numpy()
-            # Half precision between the two parts.
-            assert output[: len(row)] == pytest.approx(expected, abs=2e-3)
-            assert np.abs(expected).mean() > 0.03
-        model.separate = 0
-        ids = torch.tensor(rows[:1])
-        assert np.abs(model(ids, torch.ones_like(ids))[0].numpy() - outputs[0][:10]).max() > 0.02
-
-
-def test_the_lowest_layers_see_a_passage_once(
-    separate: tuple[SeparateSession, SpanModel], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[list[int]] = []
-    run = Session.run
-
-    def noted(self: Session, rows: list[list[int]], place: int = 0) -> np.ndarray:
-        seen.extend(list(row) for row in rows)
-        return run(self, rows, place)
-
-    monkeypatch.setattr("xhqa.session.Session.run", noted)
-    session, _ = separate
-    (first,) = session.run([[*QUESTION, *PASSAGE]])
-    session.run([[*OTHER, *PASSAGE]])
-    (again,) = session.run([[*QUESTION, *PASSAGE]])
-    assert seen == [QUESTION, PASSAGE, OTHER]
-    assert again.tolist() == first.tolist()
-
-
-def test_separate_layers_do_not_see_the_other_text(network: torch.nn.Module) -> None:
-    model = SpanModel(network, 32, separate=1)
-    mask = torch.ones(1, 10, dtype=torch.long)
-    with torch.inference_mode():
-        one, other = (
-            [s[0, 4:] for s in model.states(torch.tensor([[*q, *PASSAGE]]), mask)]
-            for q in (QUESTION, [0, 21, 5, 2])
-        )
-    assert torch.equal(one[0], other[0])
-    assert (one[1] - other[1]).abs().max() > 0.1
-
-
-def test_the_layers_are_those_of_hugging_face(network: torch.nn.Module) -> None:
-    model = SpanModel(network, 32)
-    ids, mask = torch.ones(3, 8, dtype=torch.long), torch.zeros(3, 8, dtype=torch.long)
-    for number, row in enumerate(ROWS):
-        ids[number, : len(row)], mask[number, : len(row)] = torch.tensor(row), 1
-    with torch.inference_mode():
-        expected = network(input_ids=ids, attention_mask=mask).last_hidden_state
-        found = model.states(ids, mask)[-1]
-    assert found[mask.bool()].numpy() == pytest.approx(expected[mask.bool()].numpy(), abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["graph.onnx", WORDS, PLACES])

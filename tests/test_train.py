@@ -21,15 +21,7 @@ from xhqa.train.examples import (
     retrieve_neighbours,
 )
 from xhqa.train.gloss import Glossary
-from xhqa.train.loop import (
-    Recipe,
-    Training,
-    batches,
-    collate,
-    distance,
-    divergence,
-    span_loss,
-)
+from xhqa.train.loop import Recipe, Training, batches, collate, span_loss
 from xhqa.train.windows import make_window
 
 PASSAGE = "甲镇建于1952年。镇上有三十座桥。乙村在甲镇的南面，种植水稻。"
@@ -258,43 +250,6 @@ def test_the_loss_ignores_positions_that_no_answer_may_have() -> None:
     logits = torch.tensor([[[0.0, 0.0], [50.0, 50.0], [0.0, 0.0]]])
     loss = span_loss(logits, allowed, torch.tensor([2]), torch.tensor([2]))
     assert loss.item() == pytest.approx(0.6931, abs=1e-3)
-
-
-def test_how_far_from_a_teacher() -> None:
-    mask = torch.tensor([[1, 1, 0]])
-    taught = torch.tensor([[[3.0, 1.0], [1.0, 3.0], [9.0, 9.0]]])
-    ours = torch.tensor([[[2.0, 1.0], [1.0, 5.0], [0.0, 0.0]]])
-    # Squares 1, 0, 0, 4 over 9, 1, 1, 9; padding does not count.
-    assert distance([ours, taught], [taught, taught], mask).item() == pytest.approx(0.125)
-
-    allowed = torch.tensor([[True, True, False]])
-    answers = torch.tensor([[0.75, 0.5], [0.25, 0.5], [1.0, 1.0]]).log()[None]
-    guess = torch.tensor([[0.5, 0.5], [0.5, 0.5], [1.0, 1.0]]).log()[None]
-    # 0.75 log 1.5 + 0.25 log 0.5 for the start, nothing for the end: the mean of both.
-    assert divergence(guess, answers, allowed).item() == pytest.approx(0.0654, abs=1e-4)
-    assert divergence(answers, answers, allowed).item() == pytest.approx(0, abs=1e-6)
-
-
-def test_a_reader_learns_to_follow_its_teacher(
-    tmp_path: Path, tokenizer: CharacterTokenizer
-) -> None:
-    teacher = tiny_model()
-    with torch.no_grad():
-        teacher.head.weight.mul_(40)
-    examples = [example("有几座桥？", "三十座")] * 4
-    recipe = Recipe(steps=60, batch=4, warmup=1, min_tokens=8, max_tokens=24, peak=1e-2)
-
-    def apart(teacher: SpanModel, taught: bool, out: Path) -> float:
-        model = tiny_model()
-        Training(model, recipe, out, teacher if taught else None).run(
-            batches(examples, NegativeMaker(examples, {}), tokenizer, recipe)
-        )
-        windows = next(batches(examples, NegativeMaker(examples, {}), tokenizer, recipe))
-        ids, mask, allowed, _, _ = collate(windows)
-        with torch.no_grad():
-            return divergence(model(ids, mask), teacher(ids, mask), allowed).item()
-
-    assert apart(teacher, True, tmp_path / "a") < apart(teacher, False, tmp_path / "b") / 2
 
 
 def test_the_learning_rate_rises_stays_and_falls() -> None:

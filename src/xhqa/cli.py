@@ -128,14 +128,6 @@ def _parser() -> argparse.ArgumentParser:
         help="keep the lowest N of the 12 layers as they are: faster",
     )
     train.add_argument(
-        "--separate-layers",
-        type=int,
-        default=0,
-        choices=range(12),
-        metavar="N",
-        help="keep question and passage apart in the lowest N layers: answers are faster",
-    )
-    train.add_argument(
         "--code-switch",
         type=float,
         default=0.0,
@@ -307,7 +299,6 @@ def _train_reader(arguments: argparse.Namespace) -> int:
         decay=arguments.decay,
         frozen_layers=arguments.frozen_layers,
         code_switch=arguments.code_switch,
-        separate_layers=arguments.separate_layers,
         seed=arguments.seed,
     )
     start = None

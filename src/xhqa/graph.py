@@ -18,26 +18,16 @@ if TYPE_CHECKING:
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
 
-EMBEDDINGS, STATES, MASK, OUTPUT = "embeddings", "states", "mask", "output"
+EMBEDDINGS, MASK, OUTPUT = "embeddings", "mask", "output"
 _FUSED = "com.microsoft"
 
 
-def bert(
-    weights: Weights,
-    heads: int,
-    epsilon: float,
-    head: str | None = None,
-    *,
-    lowest: int = 0,
-    highest: int | None = None,
-) -> ModelProto:
-    """BERT's layers (Devlin et al. 2019) over summed embeddings, or a part of them: those from
-    ``lowest`` up to, but without, ``highest``.
+def bert(weights: Weights, heads: int, epsilon: float, head: str | None = None) -> ModelProto:
+    """BERT's layers (Devlin et al. 2019) over summed embeddings.
 
-    Inputs: ``embeddings`` float32[b, t, h], or ``states`` where ``lowest`` is above 0: what the
-    layer below gives; ``mask`` int32[b, t] (1: a token, 0: padding). Output: float32[b, t, h], or
-    float32[b, t, n] behind the linear layer named ``head``. ``weights`` are named as in Hugging
-    Face's ``BertModel``, matrices [out, in].
+    Inputs: ``embeddings`` float32[b, t, h], ``mask`` int32[b, t] (1: a token, 0: padding). Output:
+    float32[b, t, h], or float32[b, t, n] behind the linear layer named ``head``. ``weights`` are
+    named as in Hugging Face's ``BertModel``, matrices [out, in].
     """
     from onnx import TensorProto, checker, helper, numpy_helper
 
@@ -68,21 +58,18 @@ def bert(
         parts = vector(f"{norm}.weight"), vector(f"{norm}.bias"), vector(f"{bias}.bias")
         return apply("SkipLayerNormalization", output, new, old, *parts, epsilon=epsilon)
 
-    given = state = STATES
-    if lowest == 0:
-        given = EMBEDDINGS
-        state = apply(
-            "LayerNormalization",
-            "embedded",
-            EMBEDDINGS,
-            vector("embeddings.LayerNorm.weight"),
-            vector("embeddings.LayerNorm.bias"),
-            fused=False,
-            axis=-1,
-            epsilon=epsilon,
-        )
-    layer = lowest
-    while layer != highest and f"encoder.layer.{layer}.output.dense.weight" in weights:
+    state = apply(
+        "LayerNormalization",
+        "embedded",
+        EMBEDDINGS,
+        vector("embeddings.LayerNorm.weight"),
+        vector("embeddings.LayerNorm.bias"),
+        fused=False,
+        axis=-1,
+        epsilon=epsilon,
+    )
+    layer = 0
+    while f"encoder.layer.{layer}.output.dense.weight" in weights:
         at = f"encoder.layer.{layer}"
         kinds = [f"{at}.attention.self.{kind}" for kind in ("query", "key", "value")]
         attended = apply(
@@ -117,7 +104,7 @@ def bert(
         nodes,
         "bert",
         [
-            helper.make_tensor_value_info(given, floats, ["batch", "tokens", hidden]),
+            helper.make_tensor_value_info(EMBEDDINGS, floats, ["batch", "tokens", hidden]),
             helper.make_tensor_value_info(MASK, integers, ["batch", "tokens"]),
         ],
         [helper.make_tensor_value_info(OUTPUT, floats, ["batch", "tokens", size])],

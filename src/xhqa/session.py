@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +13,6 @@ from xhqa.blocks import dequantise
 from xhqa.cpu import usable_cores
 from xhqa.errors import ModelError
 from xhqa.graph import EMBEDDINGS, MASK, OUTPUT
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 Outputs = npt.NDArray[np.float32]
 
@@ -31,35 +27,6 @@ class Network(Protocol):
         """float32[b, t, n] for b rows, padded to the longest, of t tokens."""
 
 
-def open_graph(graph: Path, threads: int = 0) -> InferenceSession:
-    """ONNX Runtime's session over the graph in a file; ``threads``: 0 for one a core that this
-    process may use. Raises ModelError where it cannot be loaded."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or usable_cores()
-    # Threads that wait must not take the core from the other model's.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Memory goes back after each run: 17 MB less for each model, in the same time.
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
-    options.log_severity_level = 3
-    with _named(graph.parent):
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-
-
-@contextmanager
-def _named(folder: Path) -> Iterator[None]:
-    """Whatever goes wrong in loading from ``folder`` is a ModelError that names it."""
-    try:
-        yield
-    except Exception as error:  # ONNX Runtime's own are of no common kind
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(
-            f"the converted model in {folder} cannot be loaded ({reason}): delete that "
-            "folder and start again, it is made anew"
-        ) from error
-
-
 class Session:
     """A graph of ``xhqa.graph`` over the embeddings in a folder. Safe to use from several threads.
 
@@ -68,15 +35,31 @@ class Session:
 
     def __init__(self, graph: Path, folder: Path, threads: int = 0) -> None:
         """``folder`` has ``words.npy``, uint8[v, ·], the word embeddings as 4-bit blocks, and
-        ``places.npy``, float32[t, h], the sum of position and token type embeddings. Raises
-        ModelError where a file is damaged; ``threads`` as in ``open_graph``."""
-        self._session = open_graph(graph, threads)
-        with _named(graph.parent):
+        ``places.npy``, float32[t, h], the sum of position and token type embeddings. ``threads``:
+        0 for one a core that this process may use. Raises ModelError where a file is damaged."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or usable_cores()
+        # Threads that wait must not take the core from the other model's.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Memory goes back after each run: 17 MB less for each model, in the same time.
+        options.enable_cpu_mem_arena = options.enable_mem_pattern = False
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                graph, options, providers=["CPUExecutionProvider"]
+            )
             self._words = np.load(folder / WORDS, mmap_mode="r")
             self._places = np.load(folder / PLACES)
+        except Exception as error:  # ONNX Runtime's own are of no common kind
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(
+                f"the converted model in {graph.parent} cannot be loaded ({reason}): delete that "
+                "folder and start again, it is made anew"
+            ) from error
 
-    def run(self, rows: Sequence[Sequence[int]], place: int = 0) -> Outputs:
-        """As ``Network`` says; ``place`` is the position of the rows' first tokens."""
+    def run(self, rows: Sequence[Sequence[int]]) -> Outputs:
         length = max(map(len, rows))
         ids = np.full((len(rows), length), _PAD)
         mask = np.zeros((len(rows), length), np.int32)
@@ -84,6 +67,6 @@ class Session:
             ids[number, : len(row)] = row
             mask[number, : len(row)] = 1
         words = dequantise(self._words[ids])
-        inputs = {EMBEDDINGS: words + self._places[place : place + length], MASK: mask}
+        inputs = {EMBEDDINGS: words + self._places[:length], MASK: mask}
         outputs: Outputs = self._session.run([OUTPUT], inputs)[0]
         return outputs

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +16,6 @@ from torch import nn
 
 from xhqa.cpu import has_bfloat16
 from xhqa.read import stored
-from xhqa.read.separate import PASSAGE_PLACE
-from xhqa.tokenizer import END
 
 _PAD = 1
 
@@ -27,69 +24,29 @@ class SpanModel(nn.Module):
     """Question and passage in one pass → start and end logits.
 
     Input: ids and mask int64[b, t]. Output: float[b, t, 2]; position 0 stands for "no answer".
-    In the lowest ``separate`` layers question and passage do not see each other (DeFormer, Cao et
-    al. 2020), and the passage's places are counted from ``PASSAGE_PLACE``: what these layers make
-    of a passage is the same for every question.
     """
 
-    def __init__(self, encoder: nn.Module, hidden: int, separate: int = 0) -> None:
+    def __init__(self, encoder: nn.Module, hidden: int) -> None:
         super().__init__()
         self.encoder = encoder
-        self.separate = separate
         self.head = nn.Linear(hidden, 2)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
 
-    @property
-    def layers(self) -> list[nn.Module]:
-        return list(self.encoder.get_submodule("encoder.layer").children())
-
     def freeze(self, layers: int) -> None:
         """Keep the lowest ``layers`` of the encoder as they are in training."""
-        for layer in self.layers[:layers]:
+        stack = self.encoder.get_submodule("encoder.layer")
+        for layer in list(stack.children())[:layers]:
             layer.requires_grad_(False)
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.head(self.states(ids, mask)[-1])
+        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        logits: torch.Tensor = self.head(states)
         return logits
 
-    def states(self, ids: torch.Tensor, mask: torch.Tensor) -> list[torch.Tensor]:
-        """What each layer gives, from the lowest: float[b, t, h]."""
-        place = torch.arange(ids.shape[1]).expand_as(ids)
-        visible = mask.bool()[:, None, None, :].expand(-1, 1, ids.shape[1], -1)
-        apart = visible
-        if self.separate:
-            # The first end mark ends the question.
-            first = (ids == END).int().argmax(1, keepdim=True) + 1
-            side = place >= first
-            apart = visible & (side[:, None, :, None] == side[:, None, None, :])
-            place = torch.where(side, place - first + PASSAGE_PLACE, place)
-        encoder: Any = self.encoder
-        state: torch.Tensor = encoder.embeddings(input_ids=ids, position_ids=place)
-        found = []
-        for number, layer in enumerate(self.layers):
-            state = _layer(layer, state, apart if number < self.separate else visible)
-            found.append(state)
-        return found
 
-
-def _layer(layer: Any, state: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
-    """A layer of Hugging Face's ``BertModel`` in which token i sees token j where ``visible``,
-    bool[b, 1, t, t], says so."""
-    attention = layer.attention.self
-    heads = (*state.shape[:2], attention.num_attention_heads, attention.attention_head_size)
-    parts = attention.query, attention.key, attention.value
-    query, key, value = (part(state).view(heads).transpose(1, 2) for part in parts)
-    seen = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=visible)
-    state = layer.attention.output(seen.transpose(1, 2).reshape(state.shape), state)
-    wide = nn.functional.gelu(layer.intermediate.dense(state))
-    mixed: torch.Tensor = layer.output(wide, state)
-    return mixed
-
-
-def from_folder(folder: Path, separate: int = 0) -> SpanModel:
-    """An untrained head on the encoder in ``folder``, in whose lowest ``separate`` layers question
-    and passage are apart; dropout off, embeddings frozen."""
+def from_folder(folder: Path) -> SpanModel:
+    """An untrained head on the encoder in ``folder``; dropout off, embeddings frozen."""
     from transformers import BertModel
     from transformers.utils.logging import disable_progress_bar
 
@@ -101,7 +58,7 @@ def from_folder(folder: Path, separate: int = 0) -> SpanModel:
     )
     encoder.pooler = None
     encoder.embeddings.requires_grad_(False)
-    return SpanModel(encoder, encoder.config.hidden_size, separate)
+    return SpanModel(encoder, encoder.config.hidden_size)
 
 
 class TorchNetwork:
@@ -125,17 +82,13 @@ class TorchNetwork:
 
 
 def save_reader(
-    weights: dict[str, torch.Tensor],
-    base: dict[str, torch.Tensor],
-    path: Path,
-    note: str,
-    separate: int = 0,
+    weights: dict[str, torch.Tensor], base: dict[str, torch.Tensor], path: Path, note: str
 ) -> None:
-    """Write trained ``weights`` (by parameter name) as differences to ``base``; see ``stored``."""
+    """Write trained ``weights`` (by parameter name) as differences to ``base``."""
     trained, before = (
         {name: tensor.float().numpy() for name, tensor in some.items()} for some in (weights, base)
     )
-    stored.save(trained, before, path, note, separate)
+    stored.save(trained, before, path, note)
 
 
 def load_reader(path: Path, folder: Path) -> SpanModel:
@@ -144,11 +97,11 @@ def load_reader(path: Path, folder: Path) -> SpanModel:
     Raises ModelError where the file is none or belongs to another encoder.
     """
     base = load_file(folder / "model.safetensors")
-    reader = stored.load(path, base)
-    model = from_folder(folder, reader.separate)
+    weights = stored.load(path, base)
+    model = from_folder(folder)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.copy_(torch.from_numpy(reader.weights[name]))
+            parameter.copy_(torch.from_numpy(weights[name]))
     model.requires_grad_(False)
     return model.eval()
 

@@ -13,7 +13,7 @@ from xhqa import bundle
 from xhqa.config import Settings
 from xhqa.read import stored
 from xhqa.script import is_han
-from xhqa.session import Network
+from xhqa.session import Network, Session
 from xhqa.tokenizer import BEGIN, END, Tokenizer, load_tokenizer
 from xhqa.types import Chunk, Hit, Span
 
@@ -79,7 +79,8 @@ class SpanReader:
             encoder = bundle.converted(settings.cache_dir, notify)
             network = TorchNetwork(load_reader(path, encoder))
         else:
-            network = stored.open_reader(path, settings.cache_dir, settings.threads, notify)
+            graph = stored.converted(path, settings.cache_dir, notify) / stored.GRAPH
+            network = Session(graph, folder, settings.threads)
         return cls(network, load_tokenizer(folder))
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +18,16 @@ from xhqa.blocks import BYTES, dequantise, quantise
 from xhqa.cache import cached
 from xhqa.errors import ModelError
 from xhqa.graph import bert
-from xhqa.read.separate import LOWER, UPPER, SeparateSession
-from xhqa.session import Network, Session
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
 GRAPH = "reader.onnx"
-# Readers of the first form see question and passage together in all layers.
-_FORMATS = "xhqa-reader-1", "xhqa-reader-2"
+_FORMAT = "xhqa-reader-1"
 # The prefix of the encoder's weights in a reader.
 _ENCODER = "encoder."
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A reader's weights by its parameters' names, and in how many of the lowest layers question
-    and passage do not see each other."""
-
-    weights: Weights
-    separate: int
-
-
-def save(weights: Weights, base: Weights, path: Path, note: str, separate: int = 0) -> None:
+def save(weights: Weights, base: Weights, path: Path, note: str) -> None:
     """Write trained ``weights`` as differences to ``base``, both by the names of the reader's
     parameters; matrices become 4-bit blocks, vectors and the head stay float32. ``note`` is kept in
     the file."""
@@ -53,12 +39,11 @@ def save(weights: Weights, base: Weights, path: Path, note: str, separate: int =
             )
         else:
             stored[f"full/{name}"] = np.ascontiguousarray(values, np.float32)
-    metadata = {"format": _FORMATS[-1], "base": bundle.SHA256, "note": note}
-    save_file(stored, path, metadata | {"separate_layers": str(separate)})
+    save_file(stored, path, metadata={"format": _FORMAT, "base": bundle.SHA256, "note": note})
 
 
-def load(path: Path, base: Weights) -> Stored:
-    """The reader in ``path`` on ``base``, the encoder's weights by their names.
+def load(path: Path, base: Weights) -> Weights:
+    """The weights of the reader in ``path`` by its parameters' names, on ``base`` by the encoder's.
 
     Raises ModelError where the file is none or belongs to another encoder.
     """
@@ -68,14 +53,13 @@ def load(path: Path, base: Weights) -> Stored:
         stored = load_file(path)
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"{path} is not a reader: check XHQA_READER ({error})") from error
-    if metadata.get("format") not in _FORMATS or metadata.get("base") != bundle.SHA256:
+    if metadata.get("format") != _FORMAT or metadata.get("base") != bundle.SHA256:
         raise ModelError(
             f"{path} was not trained on this encoder (its metadata: {json.dumps(metadata)[:200]}): "
             "train it anew with `xhqa train-reader`, or unset XHQA_READER"
         )
     try:
-        weights = _merged(stored, {_ENCODER + name: values for name, values in base.items()})
-        return Stored(weights, int(metadata.get("separate_layers", 0)))
+        return _merged(stored, {_ENCODER + name: values for name, values in base.items()})
     except (KeyError, ValueError) as error:
         raise ModelError(
             f"{path} is not a reader, its tensors are not those of one ({error}): check XHQA_READER"
@@ -101,9 +85,8 @@ def _merged(stored: Mapping[str, npt.NDArray[Any]], weights: Weights) -> Weights
 def converted(
     path: Path, cache_dir: Path, notify: Callable[[str], None] = lambda message: None
 ) -> Path:
-    """The folder with the reader in ``path`` as ``reader.onnx``, or as ``lower.onnx`` and
-    ``upper.onnx`` where its lowest layers are separate; made on the first call. Raises ModelError
-    as ``load`` does."""
+    """The folder with the reader in ``path`` as ``reader.onnx``, made on the first call; raises
+    ModelError as ``load`` does."""
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
@@ -111,33 +94,11 @@ def converted(
 
     def write(folder: Path) -> None:
         model = bundle.read_model()
-        reader = load(path, bundle.weights(model))
-        plain = {name.removeprefix(_ENCODER): values for name, values in reader.weights.items()}
-        make = partial(bert, plain, model.heads, model.layer_norm_eps)
-        if reader.separate:
-            graphs = {
-                LOWER: make(highest=reader.separate),
-                UPPER: make("head", lowest=reader.separate),
-            }
-        else:
-            graphs = {GRAPH: make("head")}
-        for name, graph in graphs.items():
-            (folder / name).write_bytes(graph.SerializeToString())
+        weights = load(path, bundle.weights(model))
+        plain = {name.removeprefix(_ENCODER): values for name, values in weights.items()}
+        graph = bert(plain, model.heads, model.layer_norm_eps, head="head")
+        (folder / GRAPH).write_bytes(graph.SerializeToString())
 
     target = cache_dir / f"reader-{digest[:12]}-onnx{bundle.CONVERSION}.{bundle.FORM}"
     message = "Converting the reader (once, about 5 seconds) …"
     return cached(target, write, lambda: notify(message))
-
-
-def open_reader(
-    path: Path,
-    cache_dir: Path,
-    threads: int = 0,
-    notify: Callable[[str], None] = lambda message: None,
-) -> Network:
-    """The reader in ``path`` on ONNX Runtime; raises ModelError."""
-    folder = bundle.runtime(cache_dir, notify)
-    graphs = converted(path, cache_dir, notify)
-    if (graphs / GRAPH).exists():
-        return Session(graphs / GRAPH, folder, threads)
-    return SeparateSession(graphs, folder, threads)

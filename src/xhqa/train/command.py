@@ -47,9 +47,8 @@ def train_reader(
 ) -> Path:
     """Fine-tune the bundled encoder on SQuAD-style ``files``; return the reader's path.
 
-    A file named k times counts k times. ``start``: a trained reader to begin with, and to follow
-    where question and passage are to be kept apart and it does not. Goes on where an earlier run in
-    ``out`` stopped. Raises InputError for files that cannot be read and for a recipe
+    A file named k times counts k times. ``start``: a trained reader to begin with. Goes on where an
+    earlier run in ``out`` stopped. Raises InputError for files that cannot be read and for a recipe
     other than that run's.
     """
     from xhqa.read.model import from_folder, load_reader, save_reader
@@ -62,22 +61,18 @@ def train_reader(
     negatives = NegativeMaker(examples, retrieve_neighbours(examples))
     train, held_out = hold_out(examples, recipe.seed)
     windows = validation_windows(held_out, negatives, tokenizer, recipe)
-    model = from_folder(folder, recipe.separate_layers)
+    model = from_folder(folder)
     base = {
         name: p.detach().clone()
         for name, p in model.encoder.named_parameters(prefix="encoder")
         if p.requires_grad
     }
-    teacher = None
     if start is not None:
-        before = load_reader(start, folder)
-        model.load_state_dict(before.state_dict())
-        if before.separate < model.separate:
-            teacher = before
+        model.load_state_dict(load_reader(start, folder).state_dict())
     model.freeze(recipe.frozen_layers)
     weights = dict(model.named_parameters())
     kept = [*base, "head.weight", "head.bias"]
-    training = Training(model, recipe, out, teacher)
+    training = Training(model, recipe, out)
     if training.step:
         notify(f"going on at step {training.step} of {recipe.steps}")
 
@@ -92,7 +87,7 @@ def train_reader(
             notify(f"step {training.step}: held-out {shown}")
             validated = time.monotonic()
         averaged = {name: training.average.get(name, weights[name].detach()) for name in kept}
-        save_reader(averaged, base, out / READER, f"step {training.step}", model.separate)
+        save_reader(averaged, base, out / READER, f"step {training.step}")
 
     with Bar() as progress:
         training.run(

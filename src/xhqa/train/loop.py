@@ -38,8 +38,7 @@ class Recipe:
     straight line to zero over the last ``decay`` share.
 
     ``frozen_layers`` of the encoder stay as they are, from the lowest; ``code_switch`` is the share
-    of Chinese questions put into English word by word; in ``separate_layers`` question and passage
-    do not see each other.
+    of Chinese questions put into English word by word.
     """
 
     steps: int
@@ -53,7 +52,6 @@ class Recipe:
     max_tokens: int = 256
     frozen_layers: int = 0
     code_switch: float = 0.0
-    separate_layers: int = 0
     seed: int = 1
 
     def rate(self, step: int) -> float:
@@ -128,31 +126,6 @@ def span_loss(
     ) / 2
 
 
-def distance(
-    states: Sequence[torch.Tensor], taught: Sequence[torch.Tensor], mask: torch.Tensor
-) -> torch.Tensor:
-    """How far the states float[b, t, h] of some layers are from a teacher's, at the tokens that
-    ``mask`` names: the mean over layers of the squared difference over the mean square (Cao et al.
-    2020, section 3.2)."""
-    seen = mask.bool()
-    parts = [
-        (one[seen].float() - other[seen].float()).square().mean()
-        / other[seen].float().square().mean()
-        for one, other in zip(states, taught, strict=True)
-    ]
-    return torch.stack(parts).mean()
-
-
-def divergence(logits: torch.Tensor, taught: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
-    """Kullback-Leibler divergence of start and end, float[b, t, 2] each, from a teacher's over the
-    allowed positions (Hinton et al. 2015, at temperature 1)."""
-    ours, theirs = (
-        one.float().masked_fill(~allowed.unsqueeze(-1), -1e4).log_softmax(1)
-        for one in (logits, taught)
-    )
-    return (theirs.exp() * (theirs - ours)).sum(1).mean()
-
-
 @torch.no_grad()
 def validate(
     model: SpanModel, windows: Sequence[Window], batch: int = _AT_ONCE
@@ -185,12 +158,8 @@ class Training:
     moments, written anew and swapped in as one file.
     """
 
-    def __init__(
-        self, model: SpanModel, recipe: Recipe, out: Path, teacher: SpanModel | None = None
-    ) -> None:
-        """``teacher``: a trained model that this one also learns to follow. Raises InputError where
-        ``out`` holds a run of another recipe."""
-        self._teacher = teacher
+    def __init__(self, model: SpanModel, recipe: Recipe, out: Path) -> None:
+        """Raises InputError where ``out`` holds a run of another recipe."""
         self.model = model
         self.recipe = recipe
         self.out = out
@@ -239,12 +208,8 @@ class Training:
             part = windows[at : at + _AT_ONCE]
             ids, mask, allowed, start, end = collate(part)
             with torch.autocast("cpu", torch.bfloat16, has_bfloat16()):
-                states = self.model.states(ids, mask)
-                logits = self.model.head(states[-1])
-            loss = span_loss(logits, allowed, start, end)
-            if self._teacher is not None:
-                loss = loss + self._lesson(ids, mask, allowed, states, logits)
-            loss = loss * (len(part) / len(windows))
+                logits = self.model(ids, mask)
+            loss = span_loss(logits, allowed, start, end) * (len(part) / len(windows))
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         nn.utils.clip_grad_norm_(list(self.trained.values()), self.recipe.clip)
@@ -257,22 +222,6 @@ class Training:
                 for name, parameter in self.trained.items():
                     self.average[name].lerp_(parameter, 1 - decay)
         return total
-
-    def _lesson(
-        self,
-        ids: torch.Tensor,
-        mask: torch.Tensor,
-        allowed: torch.Tensor,
-        states: Sequence[torch.Tensor],
-        logits: torch.Tensor,
-    ) -> torch.Tensor:
-        """How far the model is from its teacher, in the layers where it sees all that one sees."""
-        assert self._teacher is not None
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, has_bfloat16()):
-            taught = self._teacher.states(ids, mask)
-            answers = self._teacher.head(taught[-1])
-        joint = slice(self.model.separate, None)
-        return distance(states[joint], taught[joint], mask) + divergence(logits, answers, allowed)
 
     def save(self) -> None:
         tensors = {f"model/{name}": p.detach() for name, p in self.trained.items()}
