@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from xhqa.blocks import dequantise, quantise
 from xhqa.cpu import usable_cores
 from xhqa.encode.bundled import BundledEncoder
 from xhqa.errors import ModelError
-from xhqa.graph import bert
+from xhqa.graph import Outliers, bert, find_outliers
 from xhqa.session import PLACES, WORDS, Session
 
 EPSILON = 1e-3
@@ -46,14 +47,19 @@ def network() -> torch.nn.Module:
     return model
 
 
-def session(folder: Path, network: torch.nn.Module, head: torch.nn.Linear | None = None) -> Session:
+def session(
+    folder: Path,
+    network: torch.nn.Module,
+    head: torch.nn.Linear | None = None,
+    **options: Any,
+) -> Session:
     weights = {name: t.numpy() for name, t in network.state_dict().items()}
     np.save(folder / WORDS, quantise(weights["embeddings.word_embeddings.weight"]))
     places = weights["embeddings.position_embeddings.weight"]
     np.save(folder / PLACES, places + weights["embeddings.token_type_embeddings.weight"][0])
     if head is not None:
         weights |= {f"head.{name}": t.numpy() for name, t in head.state_dict().items()}
-    graph = bert(weights, 4, EPSILON, None if head is None else "head")
+    graph = bert(weights, 4, EPSILON, None if head is None else "head", **options)
     (folder / "graph.onnx").write_bytes(graph.SerializeToString())
     return Session(folder / "graph.onnx", folder, threads=1)
 
@@ -74,6 +80,52 @@ def test_a_head_stands_behind_the_last_layer(tmp_path: Path, network: torch.nn.M
     with torch.inference_mode():
         states = network(input_ids=torch.tensor(ROWS[:1])).last_hidden_state
         assert output == pytest.approx(head(states)[0].numpy(), abs=5e-4)
+
+
+@pytest.fixture
+def outlying(network: torch.nn.Module) -> torch.nn.Module:
+    """The network with a neuron and an input channel of its first layer far beyond all others."""
+    layer = network.get_submodule("encoder.layer.0")
+    with torch.no_grad():
+        layer.intermediate.dense.weight[17].mul_(0.1)
+        layer.intermediate.dense.bias[17] = 400.0
+        layer.output.dense.weight[:, 17].div_(8)
+        layer.attention.output.LayerNorm.bias[3] = 60.0
+        layer.intermediate.dense.weight[:, 3].div_(30)
+        # What is so large in the sum must not drown the rest behind the next norm.
+        layer.output.LayerNorm.weight.mul_(12)
+    return network
+
+
+def test_what_outlies_is_found(tmp_path: Path, outlying: torch.nn.Module) -> None:
+    (inner,) = session(tmp_path, outlying, inner=True).run(ROWS[:1])
+    assert inner.shape == (5, 2 * (32 + 48))
+    layer = outlying.get_submodule("encoder.layer.0")
+    with torch.inference_mode():
+        entered = torch.from_numpy(inner[:, :32])
+        neurons = layer.intermediate(entered).numpy()
+    assert inner[:, 32:80] == pytest.approx(neurons, rel=1e-4, abs=1e-3)
+    first, second = find_outliers(inner, 32, 48)
+    assert first.neurons.tolist() == [17]
+    assert first.channels[0] == 3
+    assert len(second.channels) == 2
+
+
+def test_int8_is_near_float32_where_outliers_are_treated_apart(
+    tmp_path: Path, outlying: torch.nn.Module
+) -> None:
+    with torch.inference_mode():
+        expected = outlying(input_ids=torch.tensor(ROWS[:1])).last_hidden_state[0].numpy()
+    (inner,) = session(tmp_path, outlying, inner=True).run(ROWS[:1])
+    found = find_outliers(inner, 32, 48)
+    others = [Outliers(np.array([0, 1]), np.array([0])) for _ in found]
+
+    def error(outliers: list[Outliers]) -> float:
+        (output,) = session(tmp_path, outlying, outliers=outliers).run(ROWS[:1])
+        return float(np.abs(output - expected).mean() / np.abs(expected).mean())
+
+    assert 1e-5 < error(found) < 0.05
+    assert error(others) > 2.5 * error(found)
 
 
 @pytest.mark.parametrize("name", ["graph.onnx", WORDS, PLACES])

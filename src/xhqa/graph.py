@@ -3,11 +3,16 @@
 Word, position and token type embeddings are looked up outside (``xhqa.session``): they are most of
 the weights, and both models share them. Attention, bias and normalisation are ONNX Runtime's fused
 operators (github.com/microsoft/onnxruntime, docs/ContribOperators.md).
+
+In int8 a matrix has a scale for each output, what it multiplies one for the whole tensor, found
+when it is run. Single channels and neurons with values many times those of all others (Dettmers et
+al. 2022, "LLM.int8()") would leave too few steps for the rest, and are treated apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,14 +25,39 @@ Weights = Mapping[str, npt.NDArray[np.float32]]
 
 EMBEDDINGS, MASK, OUTPUT = "embeddings", "mask", "output"
 _FUSED = "com.microsoft"
+# Seven bits: the sum of two products with unsigned bytes must fit into 16 where the processor has
+# no VNNI.
+_STEPS = 63
+# What an outlying channel is divided by, and its weights multiplied.
+_DAMPING = 4.0
+_CHANNELS, _NEURONS = 2, 1
 
 
-def bert(weights: Weights, heads: int, epsilon: float, head: str | None = None) -> ModelProto:
+@dataclass(frozen=True, slots=True)
+class Outliers:
+    """Where a layer's feed-forward network has values far beyond all others: in these channels of
+    its input, and in these of its neurons. int64[n] each."""
+
+    channels: npt.NDArray[np.int64]
+    neurons: npt.NDArray[np.int64]
+
+
+def bert(
+    weights: Weights,
+    heads: int,
+    epsilon: float,
+    head: str | None = None,
+    outliers: Sequence[Outliers] | None = None,
+    inner: bool = False,
+) -> ModelProto:
     """BERT's layers (Devlin et al. 2019) over summed embeddings.
 
     Inputs: ``embeddings`` float32[b, t, h], ``mask`` int32[b, t] (1: a token, 0: padding). Output:
     float32[b, t, h], or float32[b, t, n] behind the linear layer named ``head``. ``weights`` are
-    named as in Hugging Face's ``BertModel``, matrices [out, in].
+    named as in Hugging Face's ``BertModel``, matrices [out, in]. With the ``outliers`` of each
+    layer the layers run in int8. With ``inner`` the output is float32[b, t, l · (h + i)]: for each
+    layer the input and the i neurons of its feed-forward network, which is what outliers are found
+    by.
     """
     from onnx import TensorProto, checker, helper, numpy_helper
 
@@ -49,9 +79,32 @@ def bert(weights: Weights, heads: int, epsilon: float, head: str | None = None) 
         )
         return output
 
-    def times(output: str, left: str, name: str) -> str:
-        matrix = constant(f"{name}.weight", weights[f"{name}.weight"].T)
-        return apply("MatMul", output, left, matrix, fused=False)
+    def fixed(name: str, matrix: npt.NDArray[np.float32]) -> tuple[str, str]:
+        """A matrix [in, out] as int8 and its scales float32[out]."""
+        scale = np.maximum(np.abs(matrix).max(0), 1e-8) / np.float32(_STEPS)
+        tensor = numpy_helper.from_array(np.round(matrix / scale).astype(np.int8), name)
+        constants.append(tensor)
+        return name, constant(f"{name}.scale", scale)
+
+    def times(output: str, left: str, name: str, matrix: npt.NDArray[np.float32]) -> str:
+        if outliers is None:
+            return apply("MatMul", output, left, constant(name, matrix), fused=False)
+        return apply("DynamicQuantizeMatMul", output, left, *fixed(name, matrix))
+
+    def attention(at: str, state: str) -> str:
+        kinds = [f"{at}.attention.self.{kind}" for kind in ("query", "key", "value")]
+        matrix = np.hstack([weights[f"{kind}.weight"].T for kind in kinds])
+        bias = constant(f"{at}.qkv.bias", np.hstack([weights[f"{kind}.bias"] for kind in kinds]))
+        if outliers is None:
+            parts = state, constant(f"{at}.qkv", matrix), bias, MASK
+            return apply("Attention", f"{at}.attended", *parts, num_heads=heads)
+        fine = [f"{at}.fixed", f"{at}.fixed.scale", f"{at}.fixed.zero"]
+        nodes.append(helper.make_node("DynamicQuantizeLinear", [state], fine, name=fine[0]))
+        name, scale = fixed(f"{at}.qkv", matrix)
+        zero = numpy_helper.from_array(np.zeros(matrix.shape[1], np.int8), f"{at}.qkv.zero")
+        constants.append(zero)
+        parts8 = fine[0], name, bias, fine[1], scale, MASK, fine[2], zero.name
+        return apply("QAttention", f"{at}.attended", *parts8, num_heads=heads)
 
     def joined(output: str, new: str, old: str, norm: str, bias: str) -> str:
         """The layer norm of new + its bias + old."""
@@ -68,36 +121,53 @@ def bert(weights: Weights, heads: int, epsilon: float, head: str | None = None) 
         axis=-1,
         epsilon=epsilon,
     )
+    seen: list[str] = []
     layer = 0
     while f"encoder.layer.{layer}.output.dense.weight" in weights:
         at = f"encoder.layer.{layer}"
-        kinds = [f"{at}.attention.self.{kind}" for kind in ("query", "key", "value")]
-        attended = apply(
-            "Attention",
-            f"{at}.attended",
-            state,
-            constant(f"{at}.qkv", np.hstack([weights[f"{kind}.weight"].T for kind in kinds])),
-            constant(f"{at}.qkv.bias", np.hstack([weights[f"{kind}.bias"] for kind in kinds])),
-            MASK,
-            num_heads=heads,
-        )
+        attended = attention(at, state)
         dense = f"{at}.attention.output.dense"
-        mixed = times(f"{at}.mixed", attended, dense)
+        mixed = times(f"{at}.mixed", attended, f"{dense}.weight", weights[f"{dense}.weight"].T)
         norm = f"{at}.attention.output.LayerNorm"
         state = joined(f"{at}.middle", mixed, state, norm, dense)
-        dense = f"{at}.intermediate.dense"
-        wide = times(f"{at}.wide", state, dense)
-        wide = apply("BiasGelu", f"{at}.gelu", wide, vector(f"{dense}.bias"))
-        dense = f"{at}.output.dense"
-        narrow = times(f"{at}.narrow", wide, dense)
-        state = joined(f"{at}.output", narrow, state, f"{at}.output.LayerNorm", dense)
+        first, second = f"{at}.intermediate.dense", f"{at}.output.dense"
+        up, bias = weights[f"{first}.weight"].T, weights[f"{first}.bias"]
+        down = weights[f"{second}.weight"].T
+        entered = rest = state
+        if outliers is not None:
+            far = outliers[layer]
+            # Their neurons are worked out in float32 and join the sum behind them.
+            side = constant(f"{at}.side.up", up[:, far.neurons])
+            side = apply("MatMul", f"{at}.side.wide", state, side, fused=False)
+            side = apply(
+                "BiasGelu", f"{at}.side.gelu", side, constant(f"{at}.side.bias", bias[far.neurons])
+            )
+            side_down = constant(f"{at}.side.down", down[far.neurons])
+            side = apply("MatMul", f"{at}.side.narrow", side, side_down, fused=False)
+            rest = apply("Add", f"{at}.side.sum", state, side, fused=False)
+            factor = np.ones(len(up), np.float32)
+            factor[far.channels] = 1 / _DAMPING
+            damping = constant(f"{at}.damping", factor)
+            entered = apply("Mul", f"{at}.damped", state, damping, fused=False)
+            up, bias, down = up / factor[:, None], bias.copy(), down.copy()
+            up[:, far.neurons], bias[far.neurons], down[far.neurons] = 0, 0, 0
+        wide = times(f"{at}.wide", entered, f"{first}.weight", up)
+        wide = apply("BiasGelu", f"{at}.gelu", wide, constant(f"{first}.bias", bias))
+        narrow = times(f"{at}.narrow", wide, f"{second}.weight", down)
+        seen += [state, wide]
+        state = joined(f"{at}.output", narrow, rest, f"{at}.output.LayerNorm", second)
         layer += 1
     hidden = size = len(weights["embeddings.LayerNorm.weight"])
     if head is not None:
         size = len(weights[f"{head}.bias"])
-        state = times("headed", state, head)
+        matrix = constant(f"{head}.weight", weights[f"{head}.weight"].T)
+        state = apply("MatMul", "headed", state, matrix, fused=False)
         state = apply("Add", "biased", state, vector(f"{head}.bias"), fused=False)
-    apply("Identity", OUTPUT, state, fused=False)
+    if inner:
+        size = layer * (hidden + len(weights["encoder.layer.0.intermediate.dense.bias"]))
+        apply("Concat", OUTPUT, *seen, fused=False, axis=-1)
+    else:
+        apply("Identity", OUTPUT, state, fused=False)
 
     floats, integers = TensorProto.FLOAT, TensorProto.INT32
     graph = helper.make_graph(
@@ -114,3 +184,14 @@ def bert(weights: Weights, heads: int, epsilon: float, head: str | None = None) 
     model = helper.make_model(graph, opset_imports=opsets, ir_version=9, producer_name="xhqa")
     checker.check_model(model)
     return model
+
+
+def find_outliers(inner: npt.NDArray[np.float32], hidden: int, intermediate: int) -> list[Outliers]:
+    """For each layer the two input channels and the neuron of its feed-forward network with the
+    largest values. ``inner`` is float32[t, l · (hidden + intermediate)], from ``graph.bert``."""
+    found = []
+    layers = np.abs(inner).max(0).reshape(-1, hidden + intermediate)
+    for values in layers:
+        channels, neurons = np.argsort(-values[:hidden]), np.argsort(-values[hidden:])
+        found.append(Outliers(channels[:_CHANNELS], neurons[:_NEURONS]))
+    return found

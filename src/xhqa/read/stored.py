@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,8 @@ def _merged(stored: Mapping[str, npt.NDArray[Any]], weights: Weights) -> Weights
 def converted(
     path: Path, cache_dir: Path, notify: Callable[[str], None] = lambda message: None
 ) -> Path:
-    """The folder with the reader in ``path`` as ``reader.onnx``, made on the first call; raises
-    ModelError as ``load`` does."""
+    """The folder with the reader in ``path`` as ``reader.onnx``, in int8, made on the first call;
+    raises ModelError as ``load`` does."""
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
@@ -96,8 +97,8 @@ def converted(
         model = bundle.read_model()
         weights = load(path, bundle.weights(model))
         plain = {name.removeprefix(_ENCODER): values for name, values in weights.items()}
-        graph = bert(plain, model.heads, model.layer_norm_eps, head="head")
-        (folder / GRAPH).write_bytes(graph.SerializeToString())
+        make = partial(bert, plain, model.heads, model.layer_norm_eps, "head")
+        bundle.write_int8(make, model, folder / GRAPH, bundle.runtime(cache_dir))
 
     target = cache_dir / f"reader-{digest[:12]}-onnx{bundle.CONVERSION}.{bundle.FORM}"
     message = "Converting the reader (once, about 5 seconds) …"
