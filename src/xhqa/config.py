@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     )
     cache_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_cache_dir("xhqa")),
-        description="Folder for converted models (about 250 MB).",
+        description="Folder for converted models (about 150 MB).",
     )
     feedback_file: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("xhqa")) / "feedback.sqlite",
@@ -61,8 +61,8 @@ class Settings(BaseSettings):
     )
     runtime: Literal["onnx", "torch"] = Field(
         "onnx",
-        description="What runs the bundled encoder and the span reader: `onnx` (ONNX Runtime) or "
-        "`torch`, the reference, which takes longer to start and more memory.",
+        description="What runs the bundled encoder and the span reader: `onnx` (ONNX Runtime, in "
+        "int8) or `torch`, the reference in float32, which takes longer and more memory.",
     )
     threads: int = Field(
         0, ge=0, description="CPU threads of the models; 0 lets the libraries choose."
