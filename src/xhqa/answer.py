@@ -101,7 +101,7 @@ _CALIBRATIONS = {
     ("span", "han"): Calibration(
         bias=-3.613,
         weights=Features(null_margin=0.256, support=4.786, lead=0, missing=-3.734),
-        threshold=0.15,
+        threshold=0.132,
     ),
     ("span", "other"): Calibration(
         bias=-10.162,

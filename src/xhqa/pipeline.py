@@ -50,7 +50,7 @@ MAX_QUESTION = 1000
 _VECTOR_CACHE = 1024
 # How many times as well supported a question that leans on history must be as it stands than
 # completed; one that is only short, completed than as it stands.
-_CLEARLY = 1.5
+_CLEARLY = 2.0
 _TRIES = 5
 
 
