@@ -35,8 +35,9 @@ NAME = "multilingual-e5-small-q4"
 SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 LICENCE = "MIT"
 # Raised whenever the vectors change, which every index is bound to, and with them the torch form.
-# That one's tokenizer differs in texts with "<s>" and the like, and in some 130 rare characters
-# (U+0085, ⅲ, ㋿): not so much that an index would have to be made anew.
+# That one is in float32 (cosine 0.999 to these), and its tokenizer differs in texts with "<s>" and
+# the like, and in some 130 rare characters (U+0085, ⅲ, ㋿): not so much that an index would have
+# to be made anew.
 CONVERSION = 4
 # Raised whenever what is written for ONNX Runtime changes (here, in ``graph`` and ``read.stored``).
 FORM = 2
@@ -295,9 +296,9 @@ def converted(cache_dir: Path, notify: Callable[[str], None] = lambda message: N
 def write_int8(
     make: Callable[..., ModelProto], model: BundledModel, path: Path, folder: Path
 ) -> None:
-    """Write the graph that ``make``, which is ``graph.bert`` with its weights, gives in int8. What
-    outlies in its layers is found by running it on one text; ``folder`` holds the embeddings and
-    the tokenizer."""
+    """Write to ``path`` the graph that ``make``, which is ``graph.bert`` with its weights, gives in
+    int8. What outlies in its layers is found by running it on one text; ``folder`` holds the
+    embeddings and the tokenizer. Raises ModelError where these are damaged."""
     path.write_bytes(make(inner=True).SerializeToString())
     ids = tokenizer.load_tokenizer(folder).encode(_ANY_TEXT).ids
     (inner,) = Session(path, folder).run([[tokenizer.BEGIN, *ids, tokenizer.END]])

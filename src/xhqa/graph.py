@@ -55,9 +55,9 @@ def bert(
     Inputs: ``embeddings`` float32[b, t, h], ``mask`` int32[b, t] (1: a token, 0: padding). Output:
     float32[b, t, h], or float32[b, t, n] behind the linear layer named ``head``. ``weights`` are
     named as in Hugging Face's ``BertModel``, matrices [out, in]. With the ``outliers`` of each
-    layer the layers run in int8. With ``inner`` the output is float32[b, t, l · (h + i)]: for each
-    layer the input and the i neurons of its feed-forward network, which is what outliers are found
-    by.
+    layer the layers run in int8. With ``inner``, whatever ``head`` says, the output is
+    float32[b, t, l · (h + i)]: for each of l layers the input and the i neurons of its feed-forward
+    network, which is what outliers are found by.
     """
     from onnx import TensorProto, checker, helper, numpy_helper
 
@@ -79,7 +79,7 @@ def bert(
         )
         return output
 
-    def fixed(name: str, matrix: npt.NDArray[np.float32]) -> tuple[str, str]:
+    def quantised(name: str, matrix: npt.NDArray[np.float32]) -> tuple[str, str]:
         """A matrix [in, out] as int8 and its scales float32[out]."""
         scale = np.maximum(np.abs(matrix).max(0), 1e-8) / np.float32(_STEPS)
         tensor = numpy_helper.from_array(np.round(matrix / scale).astype(np.int8), name)
@@ -89,7 +89,7 @@ def bert(
     def times(output: str, left: str, name: str, matrix: npt.NDArray[np.float32]) -> str:
         if outliers is None:
             return apply("MatMul", output, left, constant(name, matrix), fused=False)
-        return apply("DynamicQuantizeMatMul", output, left, *fixed(name, matrix))
+        return apply("DynamicQuantizeMatMul", output, left, *quantised(name, matrix))
 
     def attention(at: str, state: str) -> str:
         kinds = [f"{at}.attention.self.{kind}" for kind in ("query", "key", "value")]
@@ -98,51 +98,37 @@ def bert(
         if outliers is None:
             parts = state, constant(f"{at}.qkv", matrix), bias, MASK
             return apply("Attention", f"{at}.attended", *parts, num_heads=heads)
-        fine = [f"{at}.fixed", f"{at}.fixed.scale", f"{at}.fixed.zero"]
-        nodes.append(helper.make_node("DynamicQuantizeLinear", [state], fine, name=fine[0]))
-        name, scale = fixed(f"{at}.qkv", matrix)
-        zero = numpy_helper.from_array(np.zeros(matrix.shape[1], np.int8), f"{at}.qkv.zero")
-        constants.append(zero)
-        parts8 = fine[0], name, bias, fine[1], scale, MASK, fine[2], zero.name
-        return apply("QAttention", f"{at}.attended", *parts8, num_heads=heads)
+        # What DynamicQuantizeLinear gives: the values in 8 bits, their scale and zero point.
+        values, step, zero = (f"{at}.entered.{part}" for part in ("values", "scale", "zero"))
+        node = helper.make_node("DynamicQuantizeLinear", [state], [values, step, zero], name=values)
+        nodes.append(node)
+        name, scale = quantised(f"{at}.qkv", matrix)
+        none = numpy_helper.from_array(np.zeros(matrix.shape[1], np.int8), f"{at}.qkv.zero")
+        constants.append(none)
+        inputs = values, name, bias, step, scale, MASK, zero, none.name
+        return apply("QAttention", f"{at}.attended", *inputs, num_heads=heads)
 
     def joined(output: str, new: str, old: str, norm: str, bias: str) -> str:
         """The layer norm of new + its bias + old."""
         parts = vector(f"{norm}.weight"), vector(f"{norm}.bias"), vector(f"{bias}.bias")
         return apply("SkipLayerNormalization", output, new, old, *parts, epsilon=epsilon)
 
-    state = apply(
-        "LayerNormalization",
-        "embedded",
-        EMBEDDINGS,
-        vector("embeddings.LayerNorm.weight"),
-        vector("embeddings.LayerNorm.bias"),
-        fused=False,
-        axis=-1,
-        epsilon=epsilon,
-    )
     seen: list[str] = []
-    layer = 0
-    while f"encoder.layer.{layer}.output.dense.weight" in weights:
-        at = f"encoder.layer.{layer}"
-        attended = attention(at, state)
-        dense = f"{at}.attention.output.dense"
-        mixed = times(f"{at}.mixed", attended, f"{dense}.weight", weights[f"{dense}.weight"].T)
-        norm = f"{at}.attention.output.LayerNorm"
-        state = joined(f"{at}.middle", mixed, state, norm, dense)
+
+    def feed_forward(at: str, state: str, far: Outliers | None) -> str:
         first, second = f"{at}.intermediate.dense", f"{at}.output.dense"
         up, bias = weights[f"{first}.weight"].T, weights[f"{first}.bias"]
         down = weights[f"{second}.weight"].T
         entered = rest = state
-        if outliers is not None:
-            far = outliers[layer]
-            # Their neurons are worked out in float32 and join the sum behind them.
-            side = constant(f"{at}.side.up", up[:, far.neurons])
-            side = apply("MatMul", f"{at}.side.wide", state, side, fused=False)
-            side = apply(
-                "BiasGelu", f"{at}.side.gelu", side, constant(f"{at}.side.bias", bias[far.neurons])
+        if far is not None:
+            # These neurons are worked out in float32, and join the sum behind the others.
+            parts = up[:, far.neurons], bias[far.neurons], down[far.neurons]
+            side_up, side_bias, side_down = (
+                constant(f"{at}.side.{name}", part)
+                for name, part in zip(("up", "bias", "down"), parts, strict=True)
             )
-            side_down = constant(f"{at}.side.down", down[far.neurons])
+            side = apply("MatMul", f"{at}.side.wide", state, side_up, fused=False)
+            side = apply("BiasGelu", f"{at}.side.gelu", side, side_bias)
             side = apply("MatMul", f"{at}.side.narrow", side, side_down, fused=False)
             rest = apply("Add", f"{at}.side.sum", state, side, fused=False)
             factor = np.ones(len(up), np.float32)
@@ -154,20 +140,39 @@ def bert(
         wide = times(f"{at}.wide", entered, f"{first}.weight", up)
         wide = apply("BiasGelu", f"{at}.gelu", wide, constant(f"{first}.bias", bias))
         narrow = times(f"{at}.narrow", wide, f"{second}.weight", down)
-        seen += [state, wide]
-        state = joined(f"{at}.output", narrow, rest, f"{at}.output.LayerNorm", second)
+        seen.extend((state, wide))
+        return joined(f"{at}.output", narrow, rest, f"{at}.output.LayerNorm", second)
+
+    state = apply(
+        "LayerNormalization",
+        "embedded",
+        EMBEDDINGS,
+        vector("embeddings.LayerNorm.weight"),
+        vector("embeddings.LayerNorm.bias"),
+        fused=False,
+        axis=-1,
+        epsilon=epsilon,
+    )
+    layer = 0
+    while f"encoder.layer.{layer}.output.dense.weight" in weights:
+        at = f"encoder.layer.{layer}"
+        attended = attention(at, state)
+        dense = f"{at}.attention.output.dense"
+        mixed = times(f"{at}.mixed", attended, f"{dense}.weight", weights[f"{dense}.weight"].T)
+        norm = f"{at}.attention.output.LayerNorm"
+        state = joined(f"{at}.middle", mixed, state, norm, dense)
+        state = feed_forward(at, state, None if outliers is None else outliers[layer])
         layer += 1
     hidden = size = len(weights["embeddings.LayerNorm.weight"])
-    if head is not None:
+    if inner:
+        size = layer * (hidden + len(weights["encoder.layer.0.intermediate.dense.bias"]))
+        state = apply("Concat", "inner", *seen, fused=False, axis=-1)
+    elif head is not None:
         size = len(weights[f"{head}.bias"])
         matrix = constant(f"{head}.weight", weights[f"{head}.weight"].T)
         state = apply("MatMul", "headed", state, matrix, fused=False)
         state = apply("Add", "biased", state, vector(f"{head}.bias"), fused=False)
-    if inner:
-        size = layer * (hidden + len(weights["encoder.layer.0.intermediate.dense.bias"]))
-        apply("Concat", OUTPUT, *seen, fused=False, axis=-1)
-    else:
-        apply("Identity", OUTPUT, state, fused=False)
+    apply("Identity", OUTPUT, state, fused=False)
 
     floats, integers = TensorProto.FLOAT, TensorProto.INT32
     graph = helper.make_graph(

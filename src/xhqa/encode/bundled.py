@@ -1,4 +1,5 @@
-"""The bundled model on ONNX Runtime: the vectors of its sentence-transformers form, without torch.
+"""The bundled model on ONNX Runtime, in int8: nearly the vectors of its sentence-transformers form,
+without torch.
 
 A test holds the two to each other.
 """
