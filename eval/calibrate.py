@@ -21,7 +21,8 @@ from xhqa.config import load_settings
 from xhqa.encode import encoder_of
 from xhqa.pipeline import Pipeline
 from xhqa.script import fold, question_script
-from xhqa.train.examples import NegativeMaker, read_squad
+from xhqa.train.examples import read_squad
+from xhqa.train.negatives import NegativeMaker
 
 from .metrics import auroc, expected_calibration_error, f1_score
 from .open_index import index_paragraphs

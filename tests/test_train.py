@@ -12,16 +12,10 @@ from xhqa.errors import InputError
 from xhqa.read.model import SpanModel
 from xhqa.tokenizer import Encoding
 from xhqa.train.command import hold_out, read_examples
-from xhqa.train.examples import (
-    Example,
-    NegativeMaker,
-    cross_lingual,
-    locate,
-    read_squad,
-    retrieve_neighbours,
-)
+from xhqa.train.examples import Example, cross_lingual, locate, read_squad
 from xhqa.train.gloss import Glossary
 from xhqa.train.loop import Recipe, Training, batches, collate, span_loss
+from xhqa.train.negatives import NegativeMaker, retrieve_neighbours
 from xhqa.train.windows import make_window
 
 PASSAGE = "甲镇建于1952年。镇上有三十座桥。乙村在甲镇的南面，种植水稻。"
@@ -84,6 +78,28 @@ def test_read_squad(tmp_path: Path) -> None:
         read_squad(path)
 
 
+def test_passages_are_trained_on_as_they_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    context = "鎮上有 三十座 橋，\n長 ２ 公里。"
+    asked = {"三十座": "鎮上有幾座橋？", "２ 公里": "多長？"}
+    questions = [
+        {
+            "id": question,
+            "question": f" {question}",
+            "answers": [{"text": words, "answer_start": context.index(words)}],
+        }
+        for words, question in asked.items()
+    ]
+    data = {"data": [{"paragraphs": [{"context": context, "qas": questions}]}]}
+    path.write_text(json.dumps(data))
+    found = read_squad(path)
+    assert {e.passage for e in found} == {"镇上有三十座桥，长 2 公里。"}
+    assert [(e.question, e.passage[slice(*e.answer)]) for e in found if e.answer] == [
+        ("镇上有几座桥？", "三十座"),
+        ("多长？", "2 公里"),
+    ]
+
+
 def test_parallel_files_are_crossed(tmp_path: Path) -> None:
     texts = {
         "zh": ("有几座桥？", "有三十座桥。", "三十座"),
@@ -94,11 +110,11 @@ def test_parallel_files_are_crossed(tmp_path: Path) -> None:
         qa = {"id": "1", "question": question, "answers": [{"text": answer, "answer_start": at}]}
         data = {"data": [{"paragraphs": [{"context": context, "qas": [qa]}]}]}
         (tmp_path / f"{name}.json").write_text(json.dumps(data))
-    found = read_examples([tmp_path / "zh.json", tmp_path / "en.json"], 1)
+    found = read_examples([tmp_path / "zh.json", tmp_path / "en.json"])
     assert {(e.question, e.passage) for e in found} == {
         (q, p) for q in ("有几座桥？", "How many?") for p in ("有三十座桥。", "It has 30.")
     }
-    twice = read_examples([tmp_path / "zh.json"] * 2 + [tmp_path / "en.json"] * 2, 1)
+    twice = read_examples([tmp_path / "zh.json"] * 2 + [tmp_path / "en.json"] * 2)
     assert sorted(map(str, twice)) == sorted(map(str, found * 2))
     with pytest.raises(InputError, match="not parallel"):
         cross_lingual(found, found[:1])
@@ -161,6 +177,44 @@ def test_a_question_is_asked_of_a_year_that_its_passage_does_not_speak_of() -> N
     assert negatives.dated(example("1952年如何？", "建于1952年"), random.Random(1)) is None
 
 
+def test_a_question_after_a_number_is_asked_after_another_quantity() -> None:
+    passage = "1952年建成的桥长300米，有三层，每天走过5000人。"
+    negatives = NegativeMaker([], {})
+
+    def made(question: str) -> set[str]:
+        drawn = (
+            negatives.measured(example(question, "300米", passage), random.Random(seed))
+            for seed in range(60)
+        )
+        found = [example for example in drawn if example is not None]
+        assert all(e.answer is None and e.passage == passage for e in found)
+        return {e.question for e in found}
+
+    chinese = made("桥有多少米长？")
+    assert "桥有多少吨长？" in chinese
+    assert made("共有几个城市？") >= {"共有几户居民？", "共有几所学校？"}
+    # The passage speaks of metres and of storeys.
+    assert not any("米" in question or "层" in question for question in chinese)
+    english = made("How much money was spent?")
+    assert "How many schools was spent?" in english
+    assert not any("storeys" in question for question in english)
+    assert made("谁建了这座桥？") == set()
+
+
+def test_what_was_asked_of_one_name_is_asked_of_another() -> None:
+    own = example("上海有多少座桥？", "三十座", "上海有三十座桥。")
+    other = example("北京举办过哪届奥运会？", "2008年", "北京举办了2008年奥运会。")
+    negatives = NegativeMaker([own, other], {})
+    made = [negatives.transplanted(own, random.Random(seed)) for seed in range(20)]
+    assert {(m.question, m.passage, m.answer) for m in made if m is not None} == {
+        ("上海举办过哪届奥运会？", "上海有三十座桥。", None)
+    }
+    # Here the passage may well answer what was asked of the other.
+    near = example("上海有多少座桥？", "三十座", "上海有三十座桥，举办过奥运会。")
+    negatives = NegativeMaker([near, other], {})
+    assert all(negatives.transplanted(near, random.Random(seed)) is None for seed in range(20))
+
+
 def test_glosses_put_a_question_into_english() -> None:
     glossary = Glossary()
     assert glossary.word("桥梁") == "bridge"
@@ -176,13 +230,13 @@ def test_glosses_put_a_question_into_english() -> None:
 def test_only_the_asked_share_of_chinese_questions_is_put_into_english(
     tokenizer: CharacterTokenizer,
 ) -> None:
-    examples = [example("有几座桥？", "三十座")] * 32
+    examples = [example("建于哪年？", "1952年")] * 32
 
     def english(share: float) -> int:
         recipe = Recipe(steps=1, batch=8, min_tokens=8, max_tokens=24, code_switch=share)
         stream = batches(examples, NegativeMaker(examples, {}), tokenizer, recipe)
         windows = [window for _ in range(4) for window in next(stream)]
-        return sum(tokenizer.id_of("座") not in w.ids[: w.passage_start] for w in windows)
+        return sum(tokenizer.id_of("年") not in w.ids[: w.passage_start] for w in windows)
 
     assert english(0.0) == 0
     # Some keep every other word as it is.

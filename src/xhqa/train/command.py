@@ -6,7 +6,6 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -16,24 +15,16 @@ from xhqa import bundle
 from xhqa.config import Settings
 from xhqa.errors import InputError
 from xhqa.progress import Bar
-from xhqa.script import fold
 from xhqa.tokenizer import Tokenizer, load_tokenizer
-from xhqa.train.examples import (
-    Example,
-    NegativeMaker,
-    cross_lingual,
-    read_squad,
-    retrieve_neighbours,
-)
+from xhqa.train.examples import Example, cross_lingual, read_squad
 from xhqa.train.loop import Recipe, Training, batches, validate
+from xhqa.train.negatives import NegativeMaker, retrieve_neighbours
 from xhqa.train.windows import Window, make_window
 
 READER = "reader.safetensors"
 _HELD_OUT = 200
 # Validation takes half a minute on two cores.
 _VALIDATE_MINUTES = 20
-# Share of the passages in Traditional characters that stay as they are.
-_UNFOLDED = 0.12
 
 
 def train_reader(
@@ -56,7 +47,7 @@ def train_reader(
     torch.manual_seed(recipe.seed)
     folder = bundle.converted(settings.cache_dir, notify)
     tokenizer = load_tokenizer(bundle.runtime(settings.cache_dir, notify))
-    examples = read_examples(files, recipe.seed)
+    examples = read_examples(files)
     notify(f"{len(examples)} questions; looking for passages that nearly answer them …")
     negatives = NegativeMaker(examples, retrieve_neighbours(examples))
     train, held_out = hold_out(examples, recipe.seed)
@@ -99,11 +90,10 @@ def train_reader(
     return out / READER
 
 
-def read_examples(files: Sequence[Path], seed: int) -> list[Example]:
+def read_examples(files: Sequence[Path]) -> list[Example]:
     """All questions of the files, and those of parallel files crossed over.
 
-    Two files are parallel where their questions have the same ids in the same order. Text in
-    Traditional characters is folded to Simplified, as it is when it is read, but for a share.
+    Two files are parallel where their questions have the same ids in the same order.
     """
     times = Counter(files)
     by_file = {path: read_squad(path) for path in times}
@@ -116,13 +106,7 @@ def read_examples(files: Sequence[Path], seed: int) -> list[Example]:
             found += crossed * min(times[one], times[other])
     if not any(example.answer for example in found):
         raise InputError("no question with an answer in these files: nothing to learn from")
-    rng = random.Random(seed)
-    return [
-        example
-        if rng.random() < _UNFOLDED
-        else replace(example, question=fold(example.question), passage=fold(example.passage))
-        for example in found
-    ]
+    return found
 
 
 def hold_out(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:

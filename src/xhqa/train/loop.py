@@ -21,8 +21,9 @@ from xhqa.errors import InputError
 from xhqa.read.model import SpanModel
 from xhqa.script import has_han
 from xhqa.tokenizer import Tokenizer
-from xhqa.train.examples import Example, NegativeMaker, epoch_examples
+from xhqa.train.examples import Example
 from xhqa.train.gloss import Glossary
+from xhqa.train.negatives import NegativeMaker, epoch_examples
 from xhqa.train.windows import Window, make_window
 
 STATE = "state.safetensors"
