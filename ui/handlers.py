@@ -118,7 +118,8 @@ class Handlers:
             # The refusal is shown before the examples are there: finding them may take a while.
             exchange = replace(exchange, hints=self._instead(exchange.answer))
             if exchange.hints:
-                yield self._kept(session, exchange)
+                *kept, _ = self._kept(session, exchange)
+                yield *kept, gr.skip()
 
     def act(self, session: Session, event: gr.EventData) -> Iterator[Step]:
         """A button of the conversation: an example, retry, edit, undo, a verdict."""
@@ -246,6 +247,10 @@ class Handlers:
     def _kept(self, session: Session, exchange: Exchange) -> Step:
         session = replace(session, turns=(*session.turns, exchange))
         shown = _first_place(exchange, len(session.turns))
+        before = session.shown
+        if exchange.answer and not exchange.answer.answerable and before and before.turn:
+            # The marks of an earlier answer would pass for this one's.
+            shown = Shown(before.document_id)
         if shown is None:
             return gr.skip(), session, self._talk(session), gr.skip()
         session = replace(session, shown=shown)

@@ -91,6 +91,21 @@ def test_refusal_leaves_the_pane_alone_and_offers_what_is_answered(service: Any)
     assert len(list(handlers.ask("北京", Session()))) == 2, "the examples are known by now"
 
 
+def test_a_refusal_takes_the_marks_of_an_earlier_answer_away(service: Any) -> None:
+    handlers = Handlers(service)
+    session = asked(handlers, "几家")
+    assert session.shown.turn == 1
+    steps = list(handlers.ask("北京", session))
+    assert [(step[1].shown.document_id, step[1].shown.turn) for step in steps[1:]] == [
+        ("one", 0),
+        ("one", 0),
+    ]
+    assert "徐汇有755家企业。" in steps[1][3]
+    assert "<mark" not in steps[1][3]
+    assert steps[2][3] == SKIP, "the pane is not drawn twice"
+    assert asked(handlers, "谢谢", session=session).shown is session.shown
+
+
 def test_history_is_the_last_turns_that_were_questions(service: Any) -> None:
     handlers = Handlers(service)
     handlers.suggest(Session())
@@ -298,7 +313,7 @@ def test_language_is_the_choice_before_then_the_browsers(service: Any) -> None:
 
 def test_the_switch_keeps_the_conversation(service: Any) -> None:
     handlers = Handlers(service)
-    session = asked(handlers, "几家", "北京")
+    session = asked(handlers, "北京", "几家")
     english, talk, pane, head, *_, remembered = handlers.switch(session)
     assert remembered == "en"
     assert "Nearest, but not enough" in talk
