@@ -10,7 +10,14 @@ from support import CharacterTokenizer
 
 from xhqa.load import load, repair
 from xhqa.read.sentence import SentenceReader, holds_kind
-from xhqa.read.span import _TOKEN_COST, SpanReader, _decode, tidy_edges, token_cost
+from xhqa.read.span import (
+    _TOKEN_COST,
+    SpanReader,
+    _decode,
+    edge_costs,
+    tidy_edges,
+    token_cost,
+)
 from xhqa.read.supported import SupportedReader
 from xhqa.split import split
 from xhqa.types import Chunk, Hit, Span, View
@@ -249,6 +256,32 @@ def test_a_token_costs_less_in_lists(question: str, cost: float) -> None:
     assert token_cost(question) == cost
 
 
+def test_edges_inside_words_and_at_particles_cost() -> None:
+    # 人工智能 | 的 | 发展 | in | Asia
+    text = "人工智能的发展in Asia"
+    offsets = [(0, 0), (0, 1), (1, 2), (2, 4), (4, 5), (5, 7), (7, 9), (9, 12), (12, 14)]
+    costs = edge_costs(text, offsets)
+    assert costs[:, 0].tolist() == [0, 0, 1, 1, 3, 0, 0, 0, 1]
+    assert costs[:, 1].tolist() == [0, 1, 1, 0, 0, 0, 0, 1, 0]
+    assert edge_costs("", []).shape == (0, 2)
+
+
+def test_an_answer_of_nearly_the_same_score_is_not_cut_out_of_a_word() -> None:
+    class Near:
+        def run(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+            (ids,) = rows
+            logits = np.full((1, len(ids), 2), -5.0, np.float32)
+            text = "".join(map(chr, ids))
+            logits[0, text.index("权"), 0] = 3.5
+            logits[0, text.index("三"), 0] = 3.0
+            logits[0, text.index("立"), 1] = 3.0
+            return logits
+
+    reader = SpanReader(Near(), CharacterTokenizer())  # type: ignore[arg-type]
+    (best, *_) = reader.read("几？", [Hit(chunk("国家讲三权分立。"), 1.0, 0, 0)])
+    assert best.chunk.text[best.start : best.end] == "三权分立"
+
+
 def test_decoding_has_a_span_of_every_sentence_however_low() -> None:
     text = TOWN.text
     scores = np.full((len(text), 2), -9.0, np.float32)
@@ -295,7 +328,8 @@ def test_the_span_reader_scores_spans_over_no_answer() -> None:
     assert TOWN.text[best.start : best.end] == "三十座"
     assert best.score == pytest.approx(3 + 3 - 2 - 2 * _TOKEN_COST)
     assert {other.sentences[0], TOWN.sentences[0]} <= {_around(span) for span in spans}
-    assert min(span.score for span in spans) == pytest.approx(-5 - 5 - 2)
+    # 别的 and 没有 are words of two tokens.
+    assert min(span.score for span in spans) == pytest.approx(-5 - 5 - 2 - _TOKEN_COST)
     text = "".join(map(chr, seen[1]))
     assert text == f"\x00query:几座？\x02\x02{TOWN.text}\x02"
     assert reader.read("几座？", []) == []

@@ -13,6 +13,7 @@ from xhqa import bundle
 from xhqa.config import Settings
 from xhqa.read import stored
 from xhqa.script import is_han
+from xhqa.segment import segmenter
 from xhqa.session import Network, Session
 from xhqa.tokenizer import BEGIN, END, Tokenizer, load_tokenizer
 from xhqa.types import Chunk, Hit, Span
@@ -27,6 +28,10 @@ _PER_PASSAGE = 4
 # people give (a median of 12 characters in CMRC's training split, of 6 in its development split).
 # A list is long. Chosen on the validation halves (docs/quality.md).
 _TOKEN_COST, _LISTED_COST = 0.1, 0.03
+# What it costs a span to begin or end inside a word of the dictionary, and to begin with a particle
+# (chosen likewise).
+_CUT_COST, _PARTICLE_COST = 1.0, 3.0
+_PARTICLES = frozenset("的了")
 _LISTED = re.compile(r"哪些|哪[几两二三四五六七八九十]|分别")
 
 # Signs that open or close something, or stand between clauses: not an answer's first or last.
@@ -55,8 +60,8 @@ class SpanReader:
     """Start and end logits over question and passage, decoded jointly.
 
     A span's score is start + end logit less those of "no answer" (position 0) of its own window
-    (Devlin et al. 2019), less a cost for each further token, without a softmax, so that scores
-    compare across windows and passages.
+    (Devlin et al. 2019), less a cost for each further token and for edges that no answer has,
+    without a softmax, so that scores compare across windows and passages.
     """
 
     name = "span"
@@ -88,20 +93,20 @@ class SpanReader:
         # What was filled in from earlier turns stands in front: a long question keeps its end.
         asked = encode("query:").ids + encode(question).ids[-MAX_QUESTION_TOKENS:]
         room = MAX_TOKENS - len(asked) - 4
-        windows: list[tuple[Chunk, int, list[int], list[tuple[int, int]]]] = []
-        for hit in hits:
-            passage = encode(hit.chunk.text)
-            for at in range(0, max(1, len(passage.ids) - STRIDE), max(1, room - STRIDE)):
-                ids = passage.ids[at : at + room]
-                windows.append((hit.chunk, at, ids, passage.offsets[at : at + room]))
         first = len(asked) + 3
         cost = token_cost(question)
         spans: list[Span] = []
-        for chunk, _, ids, offsets in windows:
-            # One by one: a batch of long texts gains nothing on a processor but padding.
-            (scores,) = self._network.run([[BEGIN, *asked, END, END, *ids, END]])
-            null = float(scores[0].sum())
-            spans += _decode(chunk, offsets, scores[first : first + len(ids)], null, cost)
+        for hit in hits:
+            passage = encode(hit.chunk.text)
+            edges = edge_costs(hit.chunk.text, passage.offsets)
+            for at in range(0, max(1, len(passage.ids) - STRIDE), max(1, room - STRIDE)):
+                part = slice(at, at + room)
+                ids, offsets = passage.ids[part], passage.offsets[part]
+                # One by one: a batch of long texts gains nothing on a processor but padding.
+                (scores,) = self._network.run([[BEGIN, *asked, END, END, *ids, END]])
+                null = float(scores[0].sum())
+                logits = scores[first : first + len(ids)] - edges[part]
+                spans += _decode(hit.chunk, offsets, logits, null, cost)
         return sorted(spans, key=lambda span: -span.score)
 
 
@@ -142,6 +147,22 @@ def _decode(
 def token_cost(question: str) -> float:
     """What each token after the first costs an answer to this folded question, in logits."""
     return _LISTED_COST if _LISTED.search(question) else _TOKEN_COST
+
+
+def edge_costs(text: str, offsets: Sequence[tuple[int, int]]) -> npt.NDArray[np.float32]:
+    """float32[t, 2]: what it costs a span, in logits, to begin and to end at each of t tokens."""
+    inside = [False] * (len(text) + 1)
+    at = 0
+    for word in segmenter().cut(text, HMM=False):
+        inside[at + 1 : at + len(word)] = [True] * (len(word) - 1)
+        at += len(word)
+    costs = np.array(
+        [[_CUT_COST * inside[start], _CUT_COST * inside[end]] for start, end in offsets], np.float32
+    ).reshape(-1, 2)
+    costs[:, 0] += [
+        _PARTICLE_COST * (text[start:end].strip()[:1] in _PARTICLES) for start, end in offsets
+    ]
+    return costs
 
 
 def _joint(scores: npt.NDArray[np.float32], cost: float) -> npt.NDArray[np.float32]:
