@@ -58,11 +58,16 @@ def _rows(
 
 def near_misses(own: Sequence[Path], others: Sequence[Path], rng: random.Random) -> list[str]:
     """The questions of ``own`` with a name, number or thing swapped for another of its kind, out
-    of any of the files."""
+    of any of the files, or asked after another quantity."""
     examples = [example for path in own for example in read_squad(path)]
     pool = [example for path in others for example in read_squad(path)]
     maker = NegativeMaker([*examples, *pool], {})
-    made = (maker.swapped(example, rng) for example in examples if example.answer)
+    made = (
+        make(example, rng)
+        for example in examples
+        if example.answer
+        for make in (maker.swapped, maker.measured)
+    )
     return [example.question for example in made if example is not None]
 
 
