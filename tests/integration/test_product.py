@@ -104,10 +104,12 @@ def test_onnx_runtime_gives_the_logits_of_the_trained_network() -> None:
         )
         for runtime in ("onnx", "torch")
     ]
-    assert [(s.start, s.end) for s in found[0]] == [(s.start, s.end) for s in found[1]]
-    assert "755家" in text[found[0][0].start : found[0][0].end]
+    ours, reference = ({(s.start, s.end): s.score for s in spans} for spans in found)
+    # The best by far is the same; behind it the same words stand in other places, nearly tied.
+    assert next(iter(ours)) == next(iter(reference))
+    assert "755家" in text[slice(*next(iter(ours)))]
     # In int8, and there in bfloat16 where the processor has tiles for it.
-    assert [s.score for s in found[0]] == pytest.approx([s.score for s in found[1]], abs=0.7)
+    assert ours == pytest.approx(reference, abs=0.7)
 
 
 def test_nothing_of_torch_is_loaded_to_index_and_to_answer(tmp_path: Path) -> None:

@@ -301,8 +301,9 @@ def test_hostile_data_is_inert(open_page: Any, service: Any) -> None:
     page = open_page()
     reply = ask(page, "恶意")
     wait_until_seen(page, 1)
-    ask(page, HOSTILE)
     assert mark_text(page, 1) == HOSTILE
+    ask(page, HOSTILE)
+    page.locator(".xh-document mark").wait_for(state="detached")
     assert reply.locator(".xh-answer-text").text_content() == HOSTILE
     assert page.locator(".xh-question").last.text_content() == HOSTILE
     assert page.locator(".xh-pane-title").text_content() == HOSTILE
