@@ -101,7 +101,7 @@ _CALIBRATIONS = {
     ("span", "han"): Calibration(
         bias=-2.486,
         weights=Features(null_margin=0.267, support=3.193, lead=0, missing=-1.963),
-        threshold=0.13,
+        threshold=0.131,
     ),
     ("span", "other"): Calibration(
         bias=-6.757,
