@@ -43,7 +43,7 @@ def read_squad(path: Path) -> list[Example]:
     """All questions of a SQuAD-style file; answers that are not in their passage are left out.
 
     Passages are repaired and questions folded as they are in use: XQuAD's Chinese paragraphs have
-    spaces around three answers in four, and a reader that has seen these looks for nothing else.
+    spaces around three answers in four, and a reader trained on these learns to look for them.
     """
     try:
         data = json.loads(path.read_text("utf-8"))["data"]

@@ -46,9 +46,9 @@ _QUANTITIES = (
     ("票", "votes", "票", "vote"),
     ("个国家", "countries", "国", "countr", "nation"),
 )
-_ASKED_QUANTITY = re.compile(r"(多少|几)")
+_HOW_MANY_HAN = re.compile(r"(多少|几)")
 _COUNTED_TAGS = _THING_TAGS | _NAME_TAGS | {"q", "m", "mq"}
-_ASKED_NUMBER = re.compile(r"\b(how (?:many|much)) (\w+)", re.IGNORECASE)
+_HOW_MANY_ENGLISH = re.compile(r"\b(how (?:many|much)) (\w+)", re.IGNORECASE)
 
 
 class NegativeMaker:
@@ -109,7 +109,7 @@ class NegativeMaker:
     def measured(self, example: Example, rng: random.Random) -> Example | None:
         """A question after a number asked after a quantity that its passage does not state."""
         question, passage = example.question, example.passage.lower()
-        asked = _ASKED_QUANTITY.search(question) or _ASKED_NUMBER.search(question)
+        asked = _HOW_MANY_HAN.search(question) or _HOW_MANY_ENGLISH.search(question)
         if asked is None:
             return None
         chinese, english, *words = rng.choice(_QUANTITIES)
@@ -117,7 +117,7 @@ class NegativeMaker:
             return None
         new = asked[1] + chinese
         rest = question[asked.end() :]
-        if asked.re is _ASKED_NUMBER:
+        if asked.re is _HOW_MANY_ENGLISH:
             new = f"{asked[1][:3]} many {english}"
         else:
             counted = itertools.takewhile(lambda pair: pair[1] in _COUNTED_TAGS, tagged(rest))
@@ -259,6 +259,13 @@ def epoch_examples(
     ``measured`` is the share of the questions after a number, the others are of all answerable
     ones. ``rephrase`` puts their questions into other words.
     """
+    makers = (
+        (swapped, negatives.swapped),
+        (dated, negatives.dated),
+        (retrieved, negatives.retrieved),
+        (removed, negatives.without_answer_sentence),
+        (transplanted, negatives.transplanted),
+    )
     order = list(range(len(examples)))
     rng.shuffle(order)
     for number in order:
@@ -268,13 +275,6 @@ def epoch_examples(
                 yield replace(example, question=rephrase(example.question, rng))
             continue
         yield replace(example, question=rephrase(example.question, rng))
-        makers = (
-            (swapped, negatives.swapped),
-            (dated, negatives.dated),
-            (retrieved, negatives.retrieved),
-            (removed, negatives.without_answer_sentence),
-            (transplanted, negatives.transplanted),
-        )
         if rng.random() < measured and (made := negatives.measured(example, rng)):
             yield replace(made, question=rephrase(made.question, rng))
         draw = rng.random()
