@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 from support import CharacterTokenizer
 
+from xhqa.graph import SIFTED
 from xhqa.load import load, repair
 from xhqa.read.sentence import SentenceReader, holds_kind
 from xhqa.read.span import (
@@ -295,6 +296,18 @@ def test_decoding_has_a_span_of_every_sentence_however_low() -> None:
     for start, end in TOWN.sentences:
         assert any(start <= span.start < span.end <= end for span in spans)
     assert [s.score for s in spans if s.start == low] == [pytest.approx(-6.0)]
+
+
+def test_what_was_sifted_out_is_no_edge_of_a_span() -> None:
+    text = TOWN.text
+    scores = np.full((len(text), 2), SIFTED, np.float32)
+    start, end = text.index("三"), text.index("座")
+    scores[start], scores[end] = [4.0, -2.0], [-2.0, 4.0]
+    spans = _decode(TOWN, [(n, n + 1) for n in range(len(text))], scores, null=1.0)
+    # 十 between them is gone, and the span is whole all the same.
+    assert [(text[s.start : s.end], s.score) for s in spans] == [
+        ("三十座", pytest.approx(7.0 - 2 * _TOKEN_COST))
+    ]
 
 
 def _around(span: Span) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from xhqa.blocks import dequantise, quantise
 from xhqa.cpu import usable_cores
 from xhqa.encode.bundled import BundledEncoder
 from xhqa.errors import ModelError
-from xhqa.graph import Outliers, bert, find_outliers
+from xhqa.graph import SIFTED, Outliers, bert, find_outliers
 from xhqa.session import PLACES, WORDS, Session
 
 EPSILON = 1e-3
@@ -51,6 +51,7 @@ def session(
     folder: Path,
     network: torch.nn.Module,
     head: torch.nn.Linear | None = None,
+    probe: torch.nn.Linear | None = None,
     **options: Any,
 ) -> Session:
     weights = {name: t.numpy() for name, t in network.state_dict().items()}
@@ -59,6 +60,9 @@ def session(
     np.save(folder / PLACES, places + weights["embeddings.token_type_embeddings.weight"][0])
     if head is not None:
         weights |= {f"head.{name}": t.numpy() for name, t in head.state_dict().items()}
+    if probe is not None:
+        weights |= {f"probe.{name}": t.numpy() for name, t in probe.state_dict().items()}
+        options["probe"] = "probe"
     graph = bert(weights, 4, EPSILON, None if head is None else "head", **options)
     (folder / "graph.onnx").write_bytes(graph.SerializeToString())
     return Session(folder / "graph.onnx", folder, threads=1)
@@ -80,6 +84,35 @@ def test_a_head_stands_behind_the_last_layer(tmp_path: Path, network: torch.nn.M
     with torch.inference_mode():
         states = network(input_ids=torch.tensor(ROWS[:1])).last_hidden_state
         assert output == pytest.approx(head(states)[0].numpy(), abs=5e-4)
+
+
+def test_what_is_far_from_what_the_probe_points_to_is_left_out(
+    tmp_path: Path, network: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xhqa.graph._NEAR", 1)
+    monkeypatch.setattr("xhqa.graph._BEHIND", 0.5)
+    head, probe = torch.nn.Linear(32, 2), torch.nn.Linear(32, 2)
+    row = [0, 7, 2, 2, 8, 21, 30, 4, 13, 9, 11, 5, 6, 2]
+    with torch.inference_mode():
+        # So that the question's tokens would be the best if they counted.
+        states = network(input_ids=torch.tensor([row]), output_hidden_states=True).hidden_states[1]
+        probe.weight[0] = states[0, 1] / 8
+        guesses = probe(states)[0, 4:13].numpy()
+        near = (guesses >= guesses.max(0) - 0.5).any(axis=1)
+        kept = [0, 1, 2, 3, 13]
+        kept += [4 + n for n in range(9) if near[max(0, n - 1) : n + 2].any()]
+        assert 7 < len(kept) < 13
+        kept.sort()
+        last = network.get_submodule("encoder.layer.1")(states[:, kept])
+        expected = head(last[0] if isinstance(last, tuple) else last).reshape(-1, 2).numpy()
+    ours = session(tmp_path, network, head, probe)
+    (output,) = ours.run([row])
+    assert output.shape == (14, 2)
+    assert output[kept] == pytest.approx(expected, abs=5e-4)
+    assert output[sorted({*range(14)} - {*kept})].tolist() == [[SIFTED] * 2] * (14 - len(kept))
+    # Without a probe no token is left out, and what outlies is found in all of them.
+    assert session(tmp_path, network, head).run([row]).min() > SIFTED / 100
+    assert session(tmp_path, network, head, probe, inner=True).run([row]).shape[1] == 14
 
 
 @pytest.fixture

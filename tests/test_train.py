@@ -14,7 +14,7 @@ from xhqa.tokenizer import Encoding
 from xhqa.train.command import hold_out, read_examples
 from xhqa.train.examples import Example, cross_lingual, locate, read_squad
 from xhqa.train.gloss import Glossary
-from xhqa.train.loop import Recipe, Training, batches, collate, span_loss
+from xhqa.train.loop import STATE, Recipe, Training, batches, collate, span_loss
 from xhqa.train.negatives import NegativeMaker, retrieve_neighbours
 from xhqa.train.windows import make_window
 
@@ -254,6 +254,50 @@ def test_frozen_layers_stay_as_they_are(tmp_path: Path, tokenizer: CharacterToke
     moved = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
     assert "head.weight" in moved
     assert not any(name.startswith("encoder.encoder.layer.0.") for name in moved)
+
+
+def test_the_probe_learns_from_the_network_and_the_network_nothing_from_it(
+    tmp_path: Path, tokenizer: CharacterTokenizer
+) -> None:
+    examples = [
+        Example(f"{n}", "有几座桥？", PASSAGE, (13, 16) if n % 2 else None) for n in range(8)
+    ]
+    recipe = Recipe(steps=60, batch=4, warmup=1, min_tokens=24, max_tokens=24, peak=1e-2)
+
+    def trained(name: str, start: float) -> SpanModel:
+        model = tiny_model()
+        with torch.no_grad():
+            model.probe.weight.mul_(start)
+        Training(model, recipe, tmp_path / name).run(
+            batches(examples, NegativeMaker(examples, {}), tokenizer, recipe)
+        )
+        return model
+
+    one, other = trained("one", 1.0), trained("other", 40.0)
+    for (name, ours), theirs in zip(one.named_parameters(), other.parameters(), strict=True):
+        assert torch.equal(ours, theirs) == (not name.startswith("probe.")), name
+    ids = tokenizer.encode("query: 有几座桥？").ids, tokenizer.encode(PASSAGE).ids
+    row = torch.tensor([[0, *ids[0], 2, 2, *ids[1], 2]])
+    with torch.inference_mode():
+        _, guesses = one.with_probe(row, torch.ones_like(row))
+    first = len(ids[0]) + 3
+    # Passages without an answer teach it nothing: it points to none but the answer's edges.
+    assert guesses[0, first:-1].argmax(0).tolist() == [13, 15]
+
+
+def test_a_run_of_an_earlier_version_is_not_gone_on_with(tmp_path: Path) -> None:
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    recipe = Recipe(steps=1)
+    Training(tiny_model(), recipe, tmp_path).save()
+    with safe_open(tmp_path / STATE, "pt") as opened:
+        metadata = opened.metadata()
+    tensors = load_file(tmp_path / STATE)
+    kept = {name: t.clone() for name, t in tensors.items() if "probe" not in name}
+    save_file(kept, tmp_path / STATE, metadata)
+    with pytest.raises(InputError, match=r"earlier xhqa .*probe.bias.* another --out"):
+        Training(tiny_model(), recipe, tmp_path)
 
 
 def test_neighbours_do_not_hold_the_answer() -> None:

@@ -7,6 +7,10 @@ operators (github.com/microsoft/onnxruntime, docs/ContribOperators.md).
 In int8 a matrix has a scale for each output, what it multiplies one for the whole tensor, found
 when it is run. Single channels and neurons with values many times those of all others (Dettmers et
 al. 2022, "LLM.int8()") would leave too few steps for the rest, and are treated apart.
+
+A reader with a probe sifts: after two thirds of the layers a linear layer says where an answer may
+begin or end, and only what is near these places goes on (Goyal et al. 2020, "PoWER-BERT", leave out
+tokens too, by the attention paid to them).
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
 
-EMBEDDINGS, MASK, OUTPUT = "embeddings", "mask", "output"
+EMBEDDINGS, MASK, STAYS, OUTPUT = "embeddings", "mask", "stays", "output"
 _FUSED = "com.microsoft"
 # Seven bits: the sum of two products with unsigned bytes must fit into 16 where the processor has
 # no VNNI.
@@ -31,6 +35,11 @@ _STEPS = 63
 # What an outlying channel is divided by, and its weights multiplied.
 _DAMPING = 4.0
 _CHANNELS, _NEURONS = 2, 1
+# A token goes on that is at most so many places from one whose logit in the probe, for a beginning
+# or an end, is at most so far below the best (docs/performance.md).
+_NEAR, _BEHIND = 4, 4.0
+SIFTED = -1e4
+"""The logits of a token that was left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,7 @@ def bert(
     head: str | None = None,
     outliers: Sequence[Outliers] | None = None,
     inner: bool = False,
+    probe: str | None = None,
 ) -> ModelProto:
     """BERT's layers (Devlin et al. 2019) over summed embeddings.
 
@@ -57,10 +67,16 @@ def bert(
     named as in Hugging Face's ``BertModel``, matrices [out, in]. With the ``outliers`` of each
     layer the layers run in int8. With ``inner``, whatever ``head`` says, the output is
     float32[b, t, l · (h + i)]: for each of l layers the input and the i neurons of its feed-forward
-    network, which is what outliers are found by.
+    network, which is what outliers are found by. Nothing is sifted then.
+
+    With the ``probe``, a linear layer that gives each token a logit for beginning and one for
+    ending an answer, the graph sifts. It then takes one row, and a third input, ``stays`` bool[t]:
+    which tokens go on whatever the probe says of them. Those left out have the logits ``SIFTED``.
     """
     from onnx import TensorProto, checker, helper, numpy_helper
 
+    if inner:
+        probe = None
     nodes: list[NodeProto] = []
     constants = []
 
@@ -91,12 +107,12 @@ def bert(
             return apply("MatMul", output, left, constant(name, matrix), fused=False)
         return apply("DynamicQuantizeMatMul", output, left, *quantised(name, matrix))
 
-    def attention(at: str, state: str) -> str:
+    def attention(at: str, state: str, mask: str) -> str:
         kinds = [f"{at}.attention.self.{kind}" for kind in ("query", "key", "value")]
         matrix = np.hstack([weights[f"{kind}.weight"].T for kind in kinds])
         bias = constant(f"{at}.qkv.bias", np.hstack([weights[f"{kind}.bias"] for kind in kinds]))
         if outliers is None:
-            parts = state, constant(f"{at}.qkv", matrix), bias, MASK
+            parts = state, constant(f"{at}.qkv", matrix), bias, mask
             return apply("Attention", f"{at}.attended", *parts, num_heads=heads)
         # What DynamicQuantizeLinear gives: the values in 8 bits, their scale and zero point.
         values, step, zero = (f"{at}.entered.{part}" for part in ("values", "scale", "zero"))
@@ -105,7 +121,7 @@ def bert(
         name, scale = quantised(f"{at}.qkv", matrix)
         none = numpy_helper.from_array(np.zeros(matrix.shape[1], np.int8), f"{at}.qkv.zero")
         constants.append(none)
-        inputs = values, name, bias, step, scale, MASK, zero, none.name
+        inputs = values, name, bias, step, scale, mask, zero, none.name
         return apply("QAttention", f"{at}.attended", *inputs, num_heads=heads)
 
     def joined(output: str, new: str, old: str, norm: str, bias: str) -> str:
@@ -143,6 +159,31 @@ def bert(
         seen.extend((state, wide))
         return joined(f"{at}.output", narrow, rest, f"{at}.output.LayerNorm", second)
 
+    def whole(name: str, *values: int) -> str:
+        constants.append(numpy_helper.from_array(np.array(values, np.int64), name))
+        return name
+
+    def sift(state: str) -> str:
+        """The numbers int64[k] of the tokens that go on."""
+        matrix = constant(f"{probe}.weight", weights[f"{probe}.weight"].T)
+        logits = apply("MatMul", "probe.headed", state, matrix, fused=False)
+        logits = apply("Add", "probe.logits", logits, vector(f"{probe}.bias"), fused=False)
+        column = apply("Unsqueeze", "probe.stays", STAYS, whole("last", -1), fused=False)
+        least = constant("probe.least", np.array(SIFTED, np.float32))
+        inside = apply("Where", "probe.inside", column, least, logits, fused=False)
+        best = apply("ReduceMax", "probe.best", inside, fused=False, axes=[1])
+        behind = apply("Sub", "probe.behind", inside, best, fused=False)
+        nearest = apply("ReduceMax", "probe.nearest", behind, fused=False, axes=[2], keepdims=0)
+        row = apply("Unsqueeze", "probe.row", nearest, whole("first", 0), fused=False)
+        size = {"kernel_shape": [2 * _NEAR + 1], "pads": [_NEAR, _NEAR]}
+        around = apply("MaxPool", "probe.around", row, fused=False, **size)
+        limit = constant("probe.limit", np.array(-_BEHIND, np.float32))
+        chosen = apply("GreaterOrEqual", "probe.chosen", around, limit, fused=False)
+        kept = apply("Or", "probe.kept", chosen, STAYS, fused=False)
+        flat = apply("Reshape", "probe.flat", kept, whole("flat", -1), fused=False)
+        numbers = apply("NonZero", "probe.numbers", flat, fused=False)
+        return apply("Squeeze", "probe.places", numbers, "first", fused=False)
+
     state = apply(
         "LayerNormalization",
         "embedded",
@@ -153,35 +194,53 @@ def bert(
         axis=-1,
         epsilon=epsilon,
     )
-    layer = 0
-    while f"encoder.layer.{layer}.output.dense.weight" in weights:
+    layers = 0
+    while f"encoder.layer.{layers}.output.dense.weight" in weights:
+        layers += 1
+    mask = MASK
+    for layer in range(layers):
         at = f"encoder.layer.{layer}"
-        attended = attention(at, state)
+        if probe is not None and layer == probed(layers):
+            places = sift(state)
+            state = apply("Gather", "sifted.state", state, places, fused=False, axis=1)
+            mask = apply("Gather", "sifted.mask", MASK, places, fused=False, axis=1)
+        attended = attention(at, state, mask)
         dense = f"{at}.attention.output.dense"
         mixed = times(f"{at}.mixed", attended, f"{dense}.weight", weights[f"{dense}.weight"].T)
         norm = f"{at}.attention.output.LayerNorm"
         state = joined(f"{at}.middle", mixed, state, norm, dense)
         state = feed_forward(at, state, None if outliers is None else outliers[layer])
-        layer += 1
     hidden = size = len(weights["embeddings.LayerNorm.weight"])
     if inner:
-        size = layer * (hidden + len(weights["encoder.layer.0.intermediate.dense.bias"]))
+        size = layers * (hidden + len(weights["encoder.layer.0.intermediate.dense.bias"]))
         state = apply("Concat", "inner", *seen, fused=False, axis=-1)
     elif head is not None:
         size = len(weights[f"{head}.bias"])
         matrix = constant(f"{head}.weight", weights[f"{head}.weight"].T)
         state = apply("MatMul", "headed", state, matrix, fused=False)
         state = apply("Add", "biased", state, vector(f"{head}.bias"), fused=False)
+        if probe is not None:
+            # Back to their places.
+            shape = apply("Shape", "shape", "probe.logits", fused=False)
+            least = numpy_helper.from_array(np.array([SIFTED], np.float32))
+            empty = apply("ConstantOfShape", "empty", shape, fused=False, value=least)
+            flat = [apply("Squeeze", f"{n}.flat", n, "first", fused=False) for n in (empty, state)]
+            column = apply("Unsqueeze", "sifted.column", places, "last", fused=False)
+            state = apply("ScatterND", "scattered", flat[0], column, flat[1], fused=False)
+            state = apply("Unsqueeze", "spread", state, "first", fused=False)
     apply("Identity", OUTPUT, state, fused=False)
 
     floats, integers = TensorProto.FLOAT, TensorProto.INT32
+    inputs = [
+        helper.make_tensor_value_info(EMBEDDINGS, floats, ["batch", "tokens", hidden]),
+        helper.make_tensor_value_info(MASK, integers, ["batch", "tokens"]),
+    ]
+    if probe is not None:
+        inputs.append(helper.make_tensor_value_info(STAYS, TensorProto.BOOL, ["tokens"]))
     graph = helper.make_graph(
         nodes,
         "bert",
-        [
-            helper.make_tensor_value_info(EMBEDDINGS, floats, ["batch", "tokens", hidden]),
-            helper.make_tensor_value_info(MASK, integers, ["batch", "tokens"]),
-        ],
+        inputs,
         [helper.make_tensor_value_info(OUTPUT, floats, ["batch", "tokens", size])],
         constants,
     )
@@ -189,6 +248,11 @@ def bert(
     model = helper.make_model(graph, opset_imports=opsets, ir_version=9, producer_name="xhqa")
     checker.check_model(model)
     return model
+
+
+def probed(layers: int) -> int:
+    """After how many of so many layers the probe looks."""
+    return layers * 2 // 3
 
 
 def find_outliers(inner: npt.NDArray[np.float32], hidden: int, intermediate: int) -> list[Outliers]:

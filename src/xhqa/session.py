@@ -12,7 +12,8 @@ import numpy.typing as npt
 from xhqa.blocks import dequantise
 from xhqa.cpu import usable_cores
 from xhqa.errors import ModelError
-from xhqa.graph import EMBEDDINGS, MASK, OUTPUT
+from xhqa.graph import EMBEDDINGS, MASK, OUTPUT, STAYS
+from xhqa.tokenizer import END
 
 Outputs = npt.NDArray[np.float32]
 
@@ -24,7 +25,11 @@ class Network(Protocol):
     """What turns token ids into vectors or logits."""
 
     def run(self, rows: Sequence[Sequence[int]]) -> Outputs:
-        """float32[b, t, n] for b rows, padded to the longest, of t tokens."""
+        """float32[b, t, n] for b rows, padded to the longest, of t tokens.
+
+        A reader's may take one row at a time only, and give tokens that cannot begin or end an
+        answer the logits ``xhqa.graph.SIFTED``.
+        """
 
 
 class Session:
@@ -41,8 +46,8 @@ class Session:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or usable_cores()
-        # Threads that wait must not take the core from the other model's.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Threads that wait for the next run must not take the core from the other model's.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         # Memory goes back after each run: 17 MB less for each model, in the same time.
         options.enable_cpu_mem_arena = options.enable_mem_pattern = False
         options.log_severity_level = 3
@@ -58,6 +63,7 @@ class Session:
                 f"the converted model in {graph.parent} cannot be loaded ({reason}): delete that "
                 "folder and start again, it is made anew"
             ) from error
+        self._sifts = any(node.name == STAYS for node in self._session.get_inputs())
 
     def run(self, rows: Sequence[Sequence[int]]) -> Outputs:
         length = max(map(len, rows))
@@ -68,5 +74,17 @@ class Session:
             mask[number, : len(row)] = 1
         words = dequantise(self._words[ids])
         inputs = {EMBEDDINGS: words + self._places[:length], MASK: mask}
+        if self._sifts:
+            (row,) = rows
+            inputs[STAYS] = _stays(row)
         outputs: Outputs = self._session.run([OUTPUT], inputs)[0]
         return outputs
+
+
+def _stays(row: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """bool[t]: whether a token of question and passage is not one of the passage's."""
+    marks = np.array(row) == END
+    stays: npt.NDArray[np.bool_] = marks.copy()
+    # Two ends stand between them.
+    stays[: int((marks[:-1] & marks[1:]).argmax()) + 2] = True
+    return stays

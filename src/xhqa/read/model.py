@@ -15,23 +15,32 @@ from safetensors.numpy import load_file
 from torch import nn
 
 from xhqa.cpu import has_bfloat16
+from xhqa.graph import probed
 from xhqa.read import stored
 
 _PAD = 1
+
+
+PROBE = "probe."
+"""How the names of the probe's parameters begin."""
 
 
 class SpanModel(nn.Module):
     """Question and passage in one pass → start and end logits.
 
     Input: ids and mask int64[b, t]. Output: float[b, t, 2]; position 0 stands for "no answer".
+    The probe guesses these after two thirds of the layers (``xhqa.graph``); it learns from them
+    and they nothing from it.
     """
 
     def __init__(self, encoder: nn.Module, hidden: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = nn.Linear(hidden, 2)
-        nn.init.normal_(self.head.weight, std=0.02)
-        nn.init.zeros_(self.head.bias)
+        self.probe = nn.Linear(hidden, 2)
+        for layer in (self.head, self.probe):
+            nn.init.normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
 
     def freeze(self, layers: int) -> None:
         """Keep the lowest ``layers`` of the encoder as they are in training."""
@@ -40,9 +49,17 @@ class SpanModel(nn.Module):
             layer.requires_grad_(False)
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-        logits: torch.Tensor = self.head(states)
-        return logits
+        return self.with_probe(ids, mask)[0]
+
+    def with_probe(
+        self, ids: torch.Tensor, mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The logits, and the probe's."""
+        states = self.encoder(
+            input_ids=ids, attention_mask=mask, output_hidden_states=True
+        ).hidden_states
+        seen = states[probed(len(states) - 1)].detach()
+        return self.head(states[-1]), self.probe(seen)
 
 
 def from_folder(folder: Path) -> SpanModel:
@@ -101,7 +118,9 @@ def load_reader(path: Path, folder: Path) -> SpanModel:
     model = from_folder(folder)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.copy_(torch.from_numpy(weights[name]))
+            # Readers that were trained before there was a probe have none.
+            if name in weights or not name.startswith(PROBE):
+                parameter.copy_(torch.from_numpy(weights[name]))
     model.requires_grad_(False)
     return model.eval()
 

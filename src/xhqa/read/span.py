@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from xhqa import bundle
 from xhqa.config import Settings
+from xhqa.graph import SIFTED
 from xhqa.read import stored
 from xhqa.script import is_han
 from xhqa.segment import segmenter
@@ -167,13 +168,14 @@ def edge_costs(text: str, offsets: Sequence[tuple[int, int]]) -> npt.NDArray[np.
 
 def _joint(scores: npt.NDArray[np.float32], cost: float) -> npt.NDArray[np.float32]:
     """float32[t, t]: what the span from token i to token j scores, -inf where it ends before it
-    begins or is too long; float32[t, 2] and the cost of a token in."""
+    begins, is too long or has an edge that was sifted out; float32[t, 2] and the cost of a token
+    in."""
     place = np.arange(len(scores))
     length = place[None, :] - place[:, None]
     joint: npt.NDArray[np.float32] = (
         scores[:, 0, None] + scores[None, :, 1] - np.float32(cost) * length
     )
-    joint[(length < 0) | (length >= MAX_ANSWER_TOKENS)] = -np.inf
+    joint[(length < 0) | (length >= MAX_ANSWER_TOKENS) | (joint < SIFTED / 2)] = -np.inf
     return joint
 
 

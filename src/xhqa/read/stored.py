@@ -97,7 +97,8 @@ def converted(
         model = bundle.read_model()
         weights = load(path, bundle.weights(model))
         plain = {name.removeprefix(_ENCODER): values for name, values in weights.items()}
-        make = partial(bert, plain, model.heads, model.layer_norm_eps, "head")
+        probe = "probe" if "probe.weight" in plain else None
+        make = partial(bert, plain, model.heads, model.layer_norm_eps, "head", probe=probe)
         bundle.write_int8(make, model, folder / GRAPH, bundle.runtime(cache_dir))
 
     target = cache_dir / f"reader-{digest[:12]}-onnx{bundle.CONVERSION}.{bundle.FORM}"

@@ -62,7 +62,7 @@ def train_reader(
         model.load_state_dict(load_reader(start, folder).state_dict())
     model.freeze(recipe.frozen_layers)
     weights = dict(model.named_parameters())
-    kept = [*base, "head.weight", "head.bias"]
+    kept = [*base, "head.weight", "head.bias", "probe.weight", "probe.bias"]
     training = Training(model, recipe, out)
     if training.step:
         notify(f"going on at step {training.step} of {recipe.steps}")
