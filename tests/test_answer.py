@@ -103,10 +103,12 @@ def test_features_look_past_the_same_answer_for_a_rival() -> None:
     ]
     spans[0] = replace(spans[0], null_margin=4.0, support=0.7)
     found = features("甲镇在1952年有几座桥？", spans, lambda _: DOCUMENT)
-    assert found == Features(null_margin=4.0, support=0.7, lead=2.0, missing=1.0)
+    assert found == Features(null_margin=4.0, support=0.7, lead=2.0, missing=1.0, mismatch=0)
     spans[0] = replace(spans[0], null_margin=-4.0)
     found = features("有几座桥？", spans[:2], lambda _: DOCUMENT)
-    assert found == Features(null_margin=-4.0, support=0.7, lead=0.0, missing=0.0)
+    assert found == Features(null_margin=-4.0, support=0.7, lead=0.0, missing=0.0, mismatch=0)
+    found = features("花了多少钱？", spans[:2], lambda _: DOCUMENT)
+    assert found == Features(null_margin=-4.0, support=0.7, lead=0.0, missing=0.0, mismatch=1)
 
 
 def test_names_are_looked_for_in_the_passage_its_headings_and_the_title() -> None:
@@ -133,7 +135,7 @@ def test_a_common_word_is_no_name_whatever_the_tagger_says() -> None:
 
 
 def test_calibration_is_a_logistic() -> None:
-    weights = Features(null_margin=1, support=4, lead=0.5, missing=-3)
+    weights = Features(null_margin=1, support=4, lead=0.5, missing=-3, mismatch=0)
     calibration = Calibration(bias=-1, weights=weights, threshold=0.5)
     best = replace(span("三十座桥", CHUNKS[0], 0.25), null_margin=-0.5, support=0.75)
     spans = [best, span("桥都很老", CHUNKS[0], -1.75)]

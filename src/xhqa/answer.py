@@ -9,6 +9,7 @@ from dataclasses import astuple, dataclass
 from functools import lru_cache
 
 from xhqa.errors import IndexDamagedError
+from xhqa.kind import misses_kind
 from xhqa.script import fold, question_script, tidy
 from xhqa.segment import tagged
 from xhqa.types import Answer, Citation, Document, Hit, Passage, RefusalReason, Span
@@ -23,13 +24,15 @@ _NAME_FLAGS = frozenset({"nr", "nrt", "nrfg", "ns", "nt", "nz"})
 @dataclass(frozen=True, slots=True)
 class Features:
     """What the probability that the best span is right is made of: its null margin, its support,
-    its lead in score over the next different answer, and the share of the question's names and
-    numbers that stand neither in its passage nor in a heading above (``missing``)."""
+    its lead in score over the next different answer, the share of the question's names and numbers
+    that stand neither in its passage nor in a heading above (``missing``), and whether the question
+    is after a number of another kind (``mismatch``, 0 or 1)."""
 
     null_margin: float
     support: float
     lead: float
     missing: float
+    mismatch: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ def features(
         support=best.support,
         lead=best.score - rival.score if rival else 0.0,
         missing=sum(name not in around for name in named) / len(named) if named else 0.0,
+        mismatch=float(misses_kind(question, best.chunk.text[best.start : best.end])),
     )
 
 
@@ -99,23 +103,23 @@ def names(question: str) -> frozenset[str]:
 # docs/quality.md says which. The lead of a span says nothing that its null margin does not.
 _CALIBRATIONS = {
     ("span", "han"): Calibration(
-        bias=-2.486,
-        weights=Features(null_margin=0.267, support=3.193, lead=0, missing=-1.963),
-        threshold=0.131,
+        bias=-2.238,
+        weights=Features(null_margin=0.28, support=2.95, lead=0, missing=-1.843, mismatch=-4),
+        threshold=0.13,
     ),
     ("span", "other"): Calibration(
-        bias=-6.757,
-        weights=Features(null_margin=0.21, support=9.865, lead=0, missing=-2.518),
-        threshold=0.072,
+        bias=-6.795,
+        weights=Features(null_margin=0.18, support=10.106, lead=0, missing=-2.671, mismatch=-4),
+        threshold=0.105,
     ),
     ("sentence", "han"): Calibration(
         bias=-14.634,
-        weights=Features(null_margin=0, support=19.714, lead=26.154, missing=0),
+        weights=Features(null_margin=0, support=19.714, lead=26.154, missing=0, mismatch=0),
         threshold=0.110,
     ),
     ("sentence", "other"): Calibration(
         bias=-14.292,
-        weights=Features(null_margin=0, support=24.476, lead=11.998, missing=0),
+        weights=Features(null_margin=0, support=24.476, lead=11.998, missing=0, mismatch=0),
         threshold=0.160,
     ),
 }

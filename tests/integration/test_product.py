@@ -23,7 +23,7 @@ from xhqa import bundle
 from xhqa.config import load_settings
 from xhqa.encode import Encoder, encoder_of
 from xhqa.encode.bundled import BundledEncoder
-from xhqa.graph import bert
+from xhqa.graph import SIFTED, bert
 from xhqa.pipeline import Pipeline
 from xhqa.read import stored
 from xhqa.read.span import BUNDLED, SpanReader
@@ -164,7 +164,11 @@ def test_an_exported_reader_is_the_same_network(tmp_path: Path) -> None:
     assert logits == pytest.approx(expected, abs=1e-3)
     fixed = stored.converted(BUNDLED, settings.cache_dir) / stored.GRAPH
     (logits,) = Session(fixed, folder).run(rows)
-    assert 1e-3 < np.abs(logits - expected).mean() < 0.3
+    # In int8, and what may not answer is sifted out.
+    kept = logits[:, 0] > SIFTED
+    assert kept[expected.argmax(axis=0)].all()
+    assert len(kept) // 3 < kept.sum() < len(kept)
+    assert 1e-3 < np.abs(logits - expected)[kept].mean() < 0.3
 
 
 def test_two_processes_convert_the_model_once(tmp_path: Path) -> None:

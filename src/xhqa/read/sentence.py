@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from xhqa.script import fold
+from xhqa.kind import holds_kind
 from xhqa.types import Chunk, Hit, Span
 
 Similarity = Callable[[str, Chunk], npt.NDArray[np.float32]]
@@ -63,25 +62,3 @@ class SentenceReader:
             + self._kind_weight * np.array([holds_kind(question, t) for t in texts], np.float32)
         )
         return scores
-
-
-_ASKS_TIME = re.compile(
-    r"哪一?[年天月]|何时|什么时[候间]|几[月号日]|when\b|(?:what|which) (?:year|month|date|day)",
-    re.I,
-)
-_ASKS_NUMBER = re.compile(
-    r"多少|第?几[个家年台款户人座条号层名]|多[大长高久远重]|比例|百分|面积|占比|"
-    r"how (?:many|much|big|large|long|old|tall|far)|"
-    r"(?:what|which) (?:share|percent|number|proportion)",
-    re.I,
-)
-_TIME = re.compile(r"\d\s*[年月日号]|[一二三四五六七八九十]+[年月日]|\b(?:1\d|20)\d\d\b|年代|世纪")
-_NUMBER = re.compile(r"\d|[一二三四五六七八九十百千万亿两]+[余多]?[个家年月日台款户人座条层名倍平]")
-
-
-def holds_kind(question: str, text: str) -> bool:
-    """Whether the question asks for a time or a number and ``text`` has one."""
-    question = fold(question)
-    if _ASKS_TIME.search(question):
-        return bool(_TIME.search(text))
-    return bool(_ASKS_NUMBER.search(question) and _NUMBER.search(text))

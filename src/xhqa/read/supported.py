@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from xhqa.kind import misses_kind
 from xhqa.read import Reader
 from xhqa.read.sentence import SentenceReader
 from xhqa.types import Hit, Span
 
 # Chosen on the validation halves of CMRC 2018 and XQuAD (docs/quality.md).
 _WEIGHT = 60.0
-_DOUBTFUL = 0.2
-_HEADROOM = 3.0
+_DOUBTFUL = 0.5
+_HEADROOM = 2.0
 _REPEATED = 6.0
-_TRIES = 3
+_TRIES = 2
 _HOPELESS = -6.0
+# What a number of another kind than asked for costs.
+_MISMATCH = 3.0
 
 
 class SupportedReader:
@@ -23,7 +26,8 @@ class SupportedReader:
 
     The two err differently: the span reader mistakes a neighbouring fact, the sentence reader
     knows no edges. A score below zero says more that there is no answer than where it would be,
-    so it counts ``doubtful`` times. ``weight`` is in units of logits.
+    so it counts ``doubtful`` times. A number of another kind than the question is after costs a
+    span some of its score. ``weight`` is in units of logits.
 
     Passages are read one at a time, the one with the best sentence first, until the best span is
     ahead of the next passage's best sentence by ``headroom`` logits: that is more than a span
@@ -67,7 +71,7 @@ class SupportedReader:
             if spans and not self._may_add(spans, hits[number], promise[number]):
                 continue
             found = self._reader.read(question, [hits[number]])
-            spans += [self._weighed(span, support[number]) for span in found]
+            spans += [self._weighed(question, span, support[number]) for span in found]
             tried += 1
         return sorted(spans, key=lambda span: -span.score)
 
@@ -79,11 +83,12 @@ class SupportedReader:
         worth = self._weight * (best.support - promise)
         return worth <= self._repeated and _words(best) in hit.chunk.text
 
-    def _weighed(self, span: Span, support: Sequence[float]) -> Span:
+    def _weighed(self, question: str, span: Span, support: Sequence[float]) -> Span:
         value = support[_sentence(span)]
         own = span.score if span.score > 0 else self._doubtful * span.score
+        cost = _MISMATCH * misses_kind(question, _words(span))
         return replace(
-            span, score=own + self._weight * value, null_margin=span.score, support=value
+            span, score=own + self._weight * value - cost, null_margin=span.score, support=value
         )
 
 

@@ -1,0 +1,80 @@
+"""What kind of thing a question asks for, and whether a text has it or an answer is it."""
+
+from __future__ import annotations
+
+import re
+
+from xhqa.script import fold
+
+_ASKS_TIME = re.compile(
+    r"哪一?[年天月]|何时|什么时[候间]|几[月号日]|when\b|(?:what|which) (?:year|month|date|day)",
+    re.I,
+)
+_ASKS_NUMBER = re.compile(
+    r"多少|第?几[个家年台款户人座条号层名]|多[大长高久远重]|比例|百分|面积|占比|"
+    r"how (?:many|much|big|large|long|old|tall|far)|"
+    r"(?:what|which) (?:share|percent|number|proportion)",
+    re.I,
+)
+_TIME = re.compile(r"\d\s*[年月日号]|[一二三四五六七八九十]+[年月日]|\b(?:1\d|20)\d\d\b|年代|世纪")
+_NUMBER = re.compile(r"\d|[一二三四五六七八九十百千万亿两]+[余多]?[个家年月日台款户人座条层名倍平]")
+
+# Units by what they measure, the first that fits counts: 个月 before 个.
+_UNITS = (
+    r"(?P<share>[%％‰]|percent\b|成(?![立为员])|个百分点)"
+    r"|(?P<money>[美欧日港澳]?元|人民币|英?镑|法郎|卢布|比索|块钱?|钱|(?:dollar|euro|pound|yuan|cent)s?\b)"
+    r"|(?P<area>平方|公顷|亩|(?:square|hectare|acre)s?\b)"
+    r"|(?P<volume>立方|毫?升(?!级))"
+    r"|(?P<length>公里|千米|[厘毫分海]?米|英[里尺寸]|里(?!程)|(?:kilo|centi|milli)?met(?:er|re)s?\b|[kcm]?m\b|"
+    r"(?:mile|inch|yard)s?\b|f(?:ee|oo)t\b)"
+    r"|(?P<weight>吨|[公千毫]?[斤克]|(?:tonne|ton|kilogram|gram)s?\b|k?g\b)"
+    r"|(?P<time>个?(?:小时|月|世纪|星期|季度)|年|日|天|周(?![边岁])|分钟?(?!比)|秒|(?:year|month|week|day|hour|minute)s?\b)"
+    r"|(?P<age>岁|周岁)"
+    r"|(?P<count>[个家名位人户台座条层部张首本页种只头辆艘架所项场届次栋间套件款例])"
+)
+_MEASURED = re.compile(
+    r"(?:\d[\d,.]*|[一二三四五六七八九十百千两]+)\s*[余多几]?[十百千万亿兆]*[余多]?\s*"
+    rf"(?:thousand|million|billion)?\s*(?:{_UNITS})",
+    re.I,
+)
+_ASKS_UNIT = re.compile(rf"(?:多少|几|how many)\s*[十百千万亿]*(?:{_UNITS})", re.I)
+_ASKS_COUNT = re.compile(
+    rf"多少|百分之几|(?<!哪)第?几\s*[十百千万亿]*(?:{_UNITS})|how (?:many|much)\b", re.I
+)
+_ASKS_OF = (
+    ("share", re.compile(r"百分之[几多]|多少百分|(?:what|which) (?:percent|share)", re.I)),
+    ("money", re.compile(r"how much money", re.I)),
+)
+_ASKS_OTHERWISE = re.compile("什么|哪|谁|为何|怎|如何")
+_OF = (("share", re.compile("百分之")), ("money", re.compile(r"[$¥￥€£]\s*\d")))
+_COUNTS = re.compile(
+    r"[\d一二三四五六七八九十百千万亿两零〇半首无]|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|"
+    r"eleven|twelve|\w+teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundreds?|thousands?|"
+    r"(?:m|b|tr)illions?|dozens?|half|several|many|few|most|all|none|both|no)\b",
+    re.I,
+)
+
+
+def holds_kind(question: str, text: str) -> bool:
+    """Whether the question asks for a time or a number and ``text`` has one."""
+    question = fold(question)
+    if _ASKS_TIME.search(question):
+        return bool(_TIME.search(text))
+    return bool(_ASKS_NUMBER.search(question) and _NUMBER.search(text))
+
+
+def misses_kind(question: str, answer: str) -> bool:
+    """Whether a question after a number has an answer without any, or with numbers of nothing but
+    other kinds of units: 1330台 for 多少钱."""
+    question, answer = fold(question), fold(answer)
+    if _ASKS_OTHERWISE.search(question) or not _ASKS_COUNT.search(question):
+        return False
+    if not _COUNTS.search(answer):
+        return True
+    asked = _units(_ASKS_UNIT, question) | {kind for kind, of in _ASKS_OF if of.search(question)}
+    given = _units(_MEASURED, answer) | {kind for kind, of in _OF if of.search(answer)}
+    return bool(asked and given and not asked & given)
+
+
+def _units(pattern: re.Pattern[str], text: str) -> set[str]:
+    return {match.lastgroup for match in pattern.finditer(text) if match.lastgroup}

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+
+from xhqa.kind import holds_kind, misses_kind
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "expected"),
+    [
+        ("哪一年建成？", "建于1952年。", True),
+        ("哪一年建成？", "有43台。", False),
+        ("有多少台？", "有43台。", True),
+        ("How many lifts?", "有43台。", True),
+        ("When was it built?", "建于1952年。", True),
+        ("多少人？", "没有数字。", False),
+        ("谁来了？", "43人来了。", False),
+    ],
+)
+def test_holds_kind(question: str, text: str, expected: bool) -> None:
+    assert holds_kind(question, text) is expected
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "expected"),
+    [
+        ("加装电梯花了多少钱？", "1330台", True),
+        ("加装电梯花了多少钱？", "4.5亿元", False),
+        # What it is counted in may be left out.
+        ("全程收费多少元？", "4.9", False),
+        ("物业费每平方米收多少钱？", "75%", True),
+        ("有多少名科研人员？", "由院长领衔", True),
+        ("有多少名科研人员？", "三百余人", False),
+        ("涉及多少户居民？", "9877户", False),
+        ("工程花了几个月？", "3个月", False),
+        ("工程花了几个月？", "43个", True),
+        ("年满多少岁？", "年满18周岁", False),
+        ("增长了百分之几？", "5亿元", True),
+        ("增长了百分之几？", "百分之五", False),
+        ("超过多少百分比的学生？", "10%", False),
+        ("排第几位？", "4000亿元", True),
+        ("排第几位？", "首位", False),
+        # Several numbers, one of which fits.
+        ("有多少台电梯？", "两年内1330台", False),
+        # Not after a number, whatever stands in them.
+        ("包括哪几个部分？", "站房和天桥", False),
+        ("几位科学家用什么发现了它？", "望远镜", False),
+        ("谁来了？", "三个人", False),
+        ("How many years did it take?", "43个", True),
+        ("How many people came?", "twenty", False),
+        ("How many people came?", "nobody knows", True),
+        ("How much money was spent?", "$ 40 million", False),
+        ("How much money was spent?", "40 percent", True),
+    ],
+)
+def test_an_answer_of_another_kind_is_told(question: str, answer: str, expected: bool) -> None:
+    assert misses_kind(question, answer) is expected
