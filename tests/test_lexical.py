@@ -16,8 +16,8 @@ def test_tokens_are_folded_and_without_punctuation() -> None:
 
 
 def test_query_tokens_leave_out_words_that_only_ask() -> None:
-    assert query_tokens("徐汇有多少企业") == ["徐汇", "企业"]
-    assert query_tokens("什么") == ["什么"]
+    assert query_tokens("徐汇有多少企业") == ("徐汇", "企业")
+    assert query_tokens("什么") == ("什么",)
 
 
 def test_share_is_bm25_over_the_most_there_could_be() -> None:

@@ -36,10 +36,11 @@ def tokenize(text: str) -> list[str]:
     return [word for word in words if _WORD.match(word)]
 
 
-def query_tokens(text: str) -> list[str]:
+@lru_cache(maxsize=256)
+def query_tokens(text: str) -> tuple[str, ...]:
     """The distinct tokens of a question that name something; all of them where none does."""
-    tokens = list(dict.fromkeys(tokenize(text)))
-    return [token for token in tokens if token not in _ASKING] or tokens
+    tokens = tuple(dict.fromkeys(tokenize(text)))
+    return tuple(token for token in tokens if token not in _ASKING) or tokens
 
 
 @lru_cache(maxsize=2048)
@@ -57,16 +58,17 @@ def overlap(
 
     A word is held by the most trusted of its alternatives that is there.
     """
+    shares = np.zeros(len(texts), np.float32)
     if not words or weights.sum() <= 0:
-        return np.zeros(len(texts), np.float32)
-    held = np.array(
-        [
-            [max((trust for t, trust in w.items() if t in there), default=0.0) for w in words]
-            for there in map(_words, texts)
-        ],
-        np.float32,
-    )
-    shares: npt.NDArray[np.float32] = held.reshape(len(texts), -1) @ weights / weights.sum()
+        return shares
+    for number, text in enumerate(texts):
+        # Taking a text apart takes long, and is in vain where it does not even hold the letters.
+        letters = fold(text).lower()
+        if not any(t in letters for w in words for t in w):
+            continue
+        there = _words(text)
+        held = [max((trust for t, trust in w.items() if t in there), default=0.0) for w in words]
+        shares[number] = np.array(held, np.float32) @ weights / weights.sum()
     return shares
 
 
