@@ -67,11 +67,13 @@ def test_a_completed_question_stands_unless_it_is_far_better_as_it_is(
     pipeline = make_pipeline(TOWNS)
     history = [Turn("乙村种植什么？", "水稻和小麦")]
     given: dict[str, float] = {}
+    asked: list[str] = []
 
     class Fixed:
         threshold = 0.0
 
         def probability(self, question: str, *rest: object) -> float:
+            asked.append(question)
             return given["completed"] if "乙村" in question else given["bare"]
 
     monkeypatch.setattr("xhqa.pipeline.calibration_of", lambda *of: Fixed())
@@ -80,6 +82,13 @@ def test_a_completed_question_stands_unless_it_is_far_better_as_it_is(
         answer = pipeline.ask("多少人？", history)
         assert answer.standalone_question.startswith(understood)
         assert answer.confidence == (bare if understood == "多少人" else 0.4)
+        assert "多少人？" in asked
+    # No probability is twice as high as this one: the bare question is not read for.
+    given.update(completed=0.5)
+    asked.clear()
+    assert pipeline.ask("多少人？", history).confidence == 0.5
+    assert asked
+    assert "多少人？" not in asked
 
 
 def test_an_empty_index_says_so(tmp_path: Path, encoder: HashEncoder) -> None:

@@ -147,6 +147,9 @@ class Pipeline:
         as_it_stands = _CLEARLY if leans(question, history) else 1 / _CLEARLY
         best: tuple[float, str, list[Hit], list[Span]] | None = None
         for reading in (*readings(question, history), question):
+            hurdle = as_it_stands if reading == question else 1.0
+            if best is not None and hurdle * best[0] >= 1:
+                continue  # No probability is above that.
             started = time.perf_counter()
             asked = fold(reading)
             hits = self._retrieve(state, asked, top_k, document_ids)
@@ -155,7 +158,6 @@ class Pipeline:
             spent["retrieve"] += (retrieved - started) * 1000
             spent["read"] += (time.perf_counter() - retrieved) * 1000
             confidence = calibration.probability(asked, spans, document, self.common_words)
-            hurdle = as_it_stands if reading == question else 1.0
             if best is None or confidence > hurdle * best[0]:
                 best = confidence, reading, hits, spans
         assert best is not None
