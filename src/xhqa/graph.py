@@ -159,28 +159,30 @@ def bert(
         seen.extend((state, wide))
         return joined(f"{at}.output", narrow, rest, f"{at}.output.LayerNorm", second)
 
-    def whole(name: str, *values: int) -> str:
-        constants.append(numpy_helper.from_array(np.array(values, np.int64), name))
+    def integer(name: str, value: int) -> str:
+        constants.append(numpy_helper.from_array(np.array([value], np.int64), name))
         return name
 
-    def sift(state: str) -> str:
-        """The numbers int64[k] of the tokens that go on."""
-        matrix = constant(f"{probe}.weight", weights[f"{probe}.weight"].T)
-        logits = apply("MatMul", "probe.headed", state, matrix, fused=False)
-        logits = apply("Add", "probe.logits", logits, vector(f"{probe}.bias"), fused=False)
-        column = apply("Unsqueeze", "probe.stays", STAYS, whole("last", -1), fused=False)
+    def linear(name: str, state: str) -> str:
+        matrix = constant(f"{name}.weight", weights[f"{name}.weight"].T)
+        product = apply("MatMul", f"{name}.product", state, matrix, fused=False)
+        return apply("Add", f"{name}.logits", product, vector(f"{name}.bias"), fused=False)
+
+    def sift(logits: str) -> str:
+        """The numbers int64[k] of the tokens that go on, by the probe's logits."""
+        column = apply("Unsqueeze", "probe.stays", STAYS, integer("last", -1), fused=False)
         least = constant("probe.least", np.array(SIFTED, np.float32))
         inside = apply("Where", "probe.inside", column, least, logits, fused=False)
         best = apply("ReduceMax", "probe.best", inside, fused=False, axes=[1])
         behind = apply("Sub", "probe.behind", inside, best, fused=False)
         nearest = apply("ReduceMax", "probe.nearest", behind, fused=False, axes=[2], keepdims=0)
-        row = apply("Unsqueeze", "probe.row", nearest, whole("first", 0), fused=False)
+        row = apply("Unsqueeze", "probe.row", nearest, integer("first", 0), fused=False)
         size = {"kernel_shape": [2 * _NEAR + 1], "pads": [_NEAR, _NEAR]}
         around = apply("MaxPool", "probe.around", row, fused=False, **size)
         limit = constant("probe.limit", np.array(-_BEHIND, np.float32))
         chosen = apply("GreaterOrEqual", "probe.chosen", around, limit, fused=False)
         kept = apply("Or", "probe.kept", chosen, STAYS, fused=False)
-        flat = apply("Reshape", "probe.flat", kept, whole("flat", -1), fused=False)
+        flat = apply("Reshape", "probe.flat", kept, "last", fused=False)
         numbers = apply("NonZero", "probe.numbers", flat, fused=False)
         return apply("Squeeze", "probe.places", numbers, "first", fused=False)
 
@@ -201,7 +203,8 @@ def bert(
     for layer in range(layers):
         at = f"encoder.layer.{layer}"
         if probe is not None and layer == probed(layers):
-            places = sift(state)
+            guesses = linear(probe, state)
+            places = sift(guesses)
             state = apply("Gather", "sifted.state", state, places, fused=False, axis=1)
             mask = apply("Gather", "sifted.mask", MASK, places, fused=False, axis=1)
         attended = attention(at, state, mask)
@@ -216,12 +219,10 @@ def bert(
         state = apply("Concat", "inner", *seen, fused=False, axis=-1)
     elif head is not None:
         size = len(weights[f"{head}.bias"])
-        matrix = constant(f"{head}.weight", weights[f"{head}.weight"].T)
-        state = apply("MatMul", "headed", state, matrix, fused=False)
-        state = apply("Add", "biased", state, vector(f"{head}.bias"), fused=False)
+        state = linear(head, state)
         if probe is not None:
             # Back to their places.
-            shape = apply("Shape", "shape", "probe.logits", fused=False)
+            shape = apply("Shape", "shape", guesses, fused=False)
             least = numpy_helper.from_array(np.array([SIFTED], np.float32))
             empty = apply("ConstantOfShape", "empty", shape, fused=False, value=least)
             flat = [apply("Squeeze", f"{n}.flat", n, "first", fused=False) for n in (empty, state)]

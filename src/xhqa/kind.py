@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from xhqa.script import fold
 
@@ -29,7 +30,7 @@ _UNITS = (
     r"(?:mile|inch|yard)s?\b|f(?:ee|oo)t\b)"
     r"|(?P<weight>吨|[公千毫]?[斤克]|(?:tonne|ton|kilogram|gram)s?\b|k?g\b)"
     r"|(?P<time>个?(?:小时|月|世纪|星期|季度)|年|日|天|周(?![边岁])|分钟?(?!比)|秒|(?:year|month|week|day|hour|minute)s?\b)"
-    r"|(?P<age>岁|周岁)"
+    r"|(?P<age>周?岁)"
     r"|(?P<count>[个家名位人户台座条层部张首本页种只头辆艘架所项场届次栋间套件款例])"
 )
 _MEASURED = re.compile(
@@ -41,13 +42,15 @@ _ASKS_UNIT = re.compile(rf"(?:多少|几|how many)\s*[十百千万亿]*(?:{_UNIT
 _ASKS_COUNT = re.compile(
     rf"多少|百分之几|(?<!哪)第?几\s*[十百千万亿]*(?:{_UNITS})|how (?:many|much)\b", re.I
 )
-_ASKS_OF = (
-    ("share", re.compile(r"百分之[几多]|多少百分|(?:what|which) (?:percent|share)", re.I)),
+# The same where no unit stands behind the number.
+_ASKS_BEFORE = (
+    ("share", re.compile(r"百分之[几多]|多少百分")),
     ("money", re.compile(r"how much money", re.I)),
 )
+_BEFORE = (("share", re.compile("百分之")), ("money", re.compile(r"[$¥￥€£]\s*\d")))
+# With one of these a question is not after the number in it.
 _ASKS_OTHERWISE = re.compile("什么|哪|谁|为何|怎|如何")
-_OF = (("share", re.compile("百分之")), ("money", re.compile(r"[$¥￥€£]\s*\d")))
-_COUNTS = re.compile(
+_NUMERAL = re.compile(
     r"[\d一二三四五六七八九十百千万亿两零〇半首无]|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|"
     r"eleven|twelve|\w+teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundreds?|thousands?|"
     r"(?:m|b|tr)illions?|dozens?|half|several|many|few|most|all|none|both|no)\b",
@@ -66,15 +69,27 @@ def holds_kind(question: str, text: str) -> bool:
 def misses_kind(question: str, answer: str) -> bool:
     """Whether a question after a number has an answer without any, or with numbers of nothing but
     other kinds of units: 1330台 for 多少钱."""
-    question, answer = fold(question), fold(answer)
-    if _ASKS_OTHERWISE.search(question) or not _ASKS_COUNT.search(question):
+    asked = _asked(question)
+    if asked is None:
         return False
-    if not _COUNTS.search(answer):
+    answer = fold(answer)
+    if not _NUMERAL.search(answer):
         return True
-    asked = _units(_ASKS_UNIT, question) | {kind for kind, of in _ASKS_OF if of.search(question)}
-    given = _units(_MEASURED, answer) | {kind for kind, of in _OF if of.search(answer)}
+    given = _kinds(answer, _MEASURED, _BEFORE)
     return bool(asked and given and not asked & given)
 
 
-def _units(pattern: re.Pattern[str], text: str) -> set[str]:
-    return {match.lastgroup for match in pattern.finditer(text) if match.lastgroup}
+@lru_cache(maxsize=256)
+def _asked(question: str) -> frozenset[str] | None:
+    """The kinds of number that a question is after, as far as it says; None if it is after none."""
+    question = fold(question)
+    if _ASKS_OTHERWISE.search(question) or not _ASKS_COUNT.search(question):
+        return None
+    return _kinds(question, _ASKS_UNIT, _ASKS_BEFORE)
+
+
+def _kinds(
+    text: str, with_unit: re.Pattern[str], before: tuple[tuple[str, re.Pattern[str]], ...]
+) -> frozenset[str]:
+    units = {match.lastgroup for match in with_unit.finditer(text) if match.lastgroup}
+    return frozenset(units | {kind for kind, pattern in before if pattern.search(text)})

@@ -49,6 +49,11 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(tokenize(text))
 
 
+@lru_cache(maxsize=2048)
+def _letters(text: str) -> str:
+    return fold(text).lower()
+
+
 def overlap(
     words: Sequence[Mapping[str, float]],
     weights: npt.NDArray[np.float32],
@@ -63,7 +68,7 @@ def overlap(
         return shares
     for number, text in enumerate(texts):
         # Taking a text apart takes long, and is in vain where it does not even hold the letters.
-        letters = fold(text).lower()
+        letters = _letters(text)
         if not any(t in letters for w in words for t in w):
             continue
         there = _words(text)
