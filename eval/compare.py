@@ -113,6 +113,7 @@ def main() -> None:
         said: dict[str, list[str | None]] = {name: [] for name in answerers}
         for answer in answerers.values():
             answer("有哪些人？")
+        pipeline.prepare()
         with Bar() as progress:
             for number, question in enumerate(asked):
                 for name, answer in answerers.items():

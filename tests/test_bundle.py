@@ -71,7 +71,8 @@ def test_a_stored_reader_comes_back_to_a_sixteenth_of_what_was_learned(tmp_path:
         "encoder.layer.weight": base["encoder.layer.weight"] + learned,
         "encoder.layer.bias": np.arange(4, dtype=np.float32),
     }
-    stored.save(trained, base, tmp_path / "r.safetensors", "a note")
+    stored.save(trained, base, tmp_path / "r.safetensors", "a note", apart=3)
+    assert stored.layers_apart(tmp_path / "r.safetensors") == 3
     back = stored.load(tmp_path / "r.safetensors", BASE)
     assert back.keys() == trained.keys()
     for name in ("head.weight", "head.bias", "encoder.layer.bias"):

@@ -13,7 +13,8 @@ from xhqa.config import Settings
 from xhqa.errors import InputError, NotFoundError, StorageFullError
 from xhqa.index import build
 from xhqa.pipeline import Pipeline
-from xhqa.types import Turn
+from xhqa.read.sentence import SentenceReader
+from xhqa.types import Chunk, Turn
 
 MakePipeline = Callable[[dict[str, str | bytes]], Pipeline]
 
@@ -202,3 +203,36 @@ def test_a_full_disk_is_said_and_changes_nothing(
     assert pipeline.progress is None
     assert list((tmp_path / "index" / "generations").glob(".building-*")) == []
     assert pipeline.add("丙.txt", "丙城有一座钟楼。".encode()).id == "丙"
+
+
+class Preparing(SentenceReader):
+    """Notes what it is told to prepare, and does something besides."""
+
+    def __init__(self, besides: Callable[[], None] = lambda: None) -> None:
+        self.prepared: list[str] = []
+        self._besides = besides
+
+    def prepare(self, chunk: Chunk) -> None:
+        self.prepared.append(chunk.id)
+        self._besides()
+
+
+def test_all_passages_are_prepared_where_there_is_room_for_all(
+    make_pipeline: MakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_pipeline({"a.txt": "甲镇有三十座桥。", "b.txt": "乙村种水稻。"})
+    reader = Preparing()
+    pipeline = Pipeline(made._state.index, HashEncoder(), made._settings, reader)
+    pipeline.prepare()
+    assert reader.prepared == ["a#0", "b#0"]
+    monkeypatch.setattr("xhqa.pipeline.KEPT", 1)
+    pipeline.prepare()
+    assert len(reader.prepared) == 2
+
+
+def test_preparing_ends_where_the_index_is_another(make_pipeline: MakePipeline) -> None:
+    made = make_pipeline({"a.txt": "甲镇有三十座桥。", "b.txt": "乙村种水稻。"})
+    reader = Preparing(lambda: pipeline.remove("a"))
+    pipeline = Pipeline(made._state.index, HashEncoder(), made._settings, reader)
+    pipeline.prepare()
+    assert reader.prepared == ["a#0"]

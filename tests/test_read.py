@@ -66,6 +66,10 @@ class Scored:
     def __init__(self, scores: dict[str, float]) -> None:
         self.scores = scores
         self.given: list[str] = []
+        self.prepared: list[str] = []
+
+    def prepare(self, chunk: Chunk) -> None:
+        self.prepared.append(chunk.id)
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
         self.given += [hit.chunk.id for hit in hits]
@@ -108,6 +112,8 @@ def test_a_span_gains_what_its_sentence_is_worth() -> None:
         ("很老", 2.0, 2.0, 0.0),
     ]
     assert reader.name == "span"
+    reader.prepare(TOWN)
+    assert scored.prepared == [TOWN.id]
     assert reader.read("什么从镇中流过？", []) == []
 
 
@@ -267,13 +273,12 @@ def test_edges_inside_words_and_at_particles_cost() -> None:
 
 def test_an_answer_of_nearly_the_same_score_is_not_cut_out_of_a_word() -> None:
     class Near:
-        def run(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
-            (ids,) = rows
-            logits = np.full((1, len(ids), 2), -5.0, np.float32)
-            text = "".join(map(chr, ids))
-            logits[0, text.index("权"), 0] = 3.5
-            logits[0, text.index("三"), 0] = 3.0
-            logits[0, text.index("立"), 1] = 3.0
+        def run(self, question: Sequence[int], passage: Sequence[int]) -> npt.NDArray[np.float32]:
+            text = "".join(map(chr, [*question, *passage]))
+            logits = np.full((len(text), 2), -5.0, np.float32)
+            logits[text.index("权"), 0] = 3.5
+            logits[text.index("三"), 0] = 3.0
+            logits[text.index("立"), 1] = 3.0
             return logits
 
     reader = SpanReader(Near(), CharacterTokenizer())  # type: ignore[arg-type]
@@ -313,19 +318,24 @@ def _around(span: Span) -> tuple[int, int]:
 
 
 class PointingNetwork:
-    """Start at 三, end at 座; each scores 3, "no answer" 1 and anything else -5."""
+    """Start at 三, end at 座; each scores 3, "no answer" 1 and anything else -5. Notes what it is
+    given to read and to prepare."""
 
     def __init__(self) -> None:
-        self.seen: list[list[int]] = []
+        self.seen: list[tuple[list[int], list[int]]] = []
+        self.prepared: list[list[int]] = []
 
-    def run(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
-        (ids,) = rows
-        self.seen.append(list(ids))
-        logits = np.full((1, len(ids), 2), -5.0, np.float32)
+    def run(self, question: Sequence[int], passage: Sequence[int]) -> npt.NDArray[np.float32]:
+        self.seen.append((list(question), list(passage)))
+        ids = np.array([*question, *passage])
+        logits = np.full((len(ids), 2), -5.0, np.float32)
         for kind, char in enumerate("三座"):
-            logits[0, np.array(ids) == ord(char), kind] = 3.0
-        logits[0, 0] = 1.0
+            logits[ids == ord(char), kind] = 3.0
+        logits[0] = 1.0
         return logits
+
+    def prepare(self, passage: Sequence[int]) -> None:
+        self.prepared.append(list(passage))
 
 
 def test_the_span_reader_scores_spans_over_no_answer() -> None:
@@ -341,8 +351,8 @@ def test_the_span_reader_scores_spans_over_no_answer() -> None:
     assert {other.sentences[0], TOWN.sentences[0]} <= {_around(span) for span in spans}
     # 别的 and 没有 are words of two tokens.
     assert min(span.score for span in spans) == pytest.approx(-5 - 5 - 2 - _TOKEN_COST)
-    text = "".join(map(chr, seen[1]))
-    assert text == f"\x00query:几座？\x02\x02{TOWN.text}\x02"
+    question, passage = ("".join(map(chr, side)) for side in seen[1])
+    assert (question, passage) == ("\x00query:几座？\x02", f"\x02{TOWN.text}\x02")
     assert reader.read("几座？", []) == []
     (listed, *_) = reader.read("哪些？", [Hit(TOWN, 0.5, 0, 0)])
     assert listed.score == pytest.approx(3 + 3 - 2 - 2 * token_cost("哪些？"))
@@ -356,14 +366,16 @@ def test_long_passages_are_read_in_windows_that_overlap() -> None:
     long = Chunk("a#0", "a", (), 0, len(text), View(text, range(len(text))), ((0, len(text)),))
     spans = reader.read("前面的话" * 30 + "几座？", [Hit(long, 1.0, 0, 0)])
     assert {text[s.start : s.end] for s in spans if s.score > 0} == {"三十座"}
-    assert all(len(row) <= 384 for row in seen)
-    question = "".join(map(chr, seen[0])).split("\x02")[0]
-    assert question.endswith("几座？")
-    assert len(question) == len("\x00query:") + 64
+    assert all(len(passage) <= 314 + 2 for _, passage in seen)
+    question = "".join(map(chr, seen[0][0]))
+    assert question.endswith("几座？\x02")
+    assert len(question) == len("\x00query:") + 64 + 1
     covered = [0] * len(text)
-    room = 384 - 70 - 4
-    for number, row in enumerate(seen):
-        start = number * (room - 128)
-        for at in range(start, start + len(row) - 74):
+    for number, (_, passage) in enumerate(seen):
+        start = number * (314 - 128)
+        for at in range(start, start + len(passage) - 2):
             covered[at] += 1
     assert min(covered) >= 1
+    # What is prepared is what will be read.
+    reader.prepare(long)
+    assert network.prepared == [passage for _, passage in seen]

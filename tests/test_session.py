@@ -16,14 +16,15 @@ from xhqa.cpu import usable_cores
 from xhqa.encode.bundled import BundledEncoder
 from xhqa.errors import ModelError
 from xhqa.graph import SIFTED, Outliers, bert, find_outliers
-from xhqa.session import PLACES, WORDS, Session
+from xhqa.session import PLACES, WORDS, PairSession, Session
 
 EPSILON = 1e-3
 ROWS = [[0, 7, 9, 11, 2], [0, 5, 2], [0, 8, 8, 21, 30, 4, 13, 2]]
 
 
 @pytest.fixture
-def network() -> torch.nn.Module:
+def network(monkeypatch: pytest.MonkeyPatch) -> torch.nn.Module:
+    monkeypatch.setattr("xhqa.session.PASSAGE_PLACE", PLACE)
     from transformers import BertConfig, BertModel
 
     torch.manual_seed(0)
@@ -47,25 +48,36 @@ def network() -> torch.nn.Module:
     return model
 
 
-def session(
-    folder: Path,
-    network: torch.nn.Module,
-    head: torch.nn.Linear | None = None,
-    probe: torch.nn.Linear | None = None,
-    **options: Any,
-) -> Session:
+def weights_in(
+    folder: Path, network: torch.nn.Module, **layers: torch.nn.Linear
+) -> dict[str, np.ndarray]:
+    """What ``bert`` takes, with further layers by name; the embeddings are put into the folder."""
     weights = {name: t.numpy() for name, t in network.state_dict().items()}
     np.save(folder / WORDS, quantise(weights["embeddings.word_embeddings.weight"]))
     places = weights["embeddings.position_embeddings.weight"]
     np.save(folder / PLACES, places + weights["embeddings.token_type_embeddings.weight"][0])
-    if head is not None:
-        weights |= {f"head.{name}": t.numpy() for name, t in head.state_dict().items()}
-    if probe is not None:
-        weights |= {f"probe.{name}": t.numpy() for name, t in probe.state_dict().items()}
-        options["probe"] = "probe"
-    graph = bert(weights, 4, EPSILON, None if head is None else "head", **options)
+    for name, layer in layers.items():
+        weights |= {f"{name}.{part}": t.numpy() for part, t in layer.state_dict().items()}
+    return weights
+
+
+def session(folder: Path, network: torch.nn.Module, **options: Any) -> Session:
+    graph = bert(weights_in(folder, network), 4, EPSILON, **options)
     (folder / "graph.onnx").write_bytes(graph.SerializeToString())
     return Session(folder / "graph.onnx", folder, threads=1)
+
+
+def pair(
+    folder: Path, network: torch.nn.Module, apart: int, **layers: torch.nn.Linear
+) -> PairSession:
+    weights = weights_in(folder, network, **layers)
+    probe = "probe" if "probe" in layers else None
+    lower = bert(weights, 4, EPSILON, up_to=apart)
+    upper = bert(weights, 4, EPSILON, "head", probe=probe, from_layer=apart)
+    paths = folder / "lower.onnx", folder / "upper.onnx"
+    for path, graph in zip(paths, (lower, upper), strict=True):
+        path.write_bytes(graph.SerializeToString())
+    return PairSession(*paths, folder, threads=1)
 
 
 def test_a_session_gives_what_the_network_gives(tmp_path: Path, network: torch.nn.Module) -> None:
@@ -78,41 +90,93 @@ def test_a_session_gives_what_the_network_gives(tmp_path: Path, network: torch.n
             assert np.abs(expected).mean() > 0.3
 
 
-def test_a_head_stands_behind_the_last_layer(tmp_path: Path, network: torch.nn.Module) -> None:
+PLACE = 4
+QUESTION, READ = [0, 7, 2], [2, 8, 21, 30, 4, 13, 9, 11, 5, 6, 2]
+
+
+def states_of(network: torch.nn.Module, apart: int) -> torch.Tensor:
+    """What the lower layers make of question and passage, float[1, q + p, 32]."""
+    embed = network.get_submodule("embeddings")
+    places = torch.arange(len(READ))[None] + PLACE
+    sides = [
+        embed(input_ids=torch.tensor([QUESTION])),
+        embed(input_ids=torch.tensor([READ]), position_ids=places),
+    ]
+    for number in range(apart):
+        sides = [layer(network, number, side) for side in sides]
+    return torch.cat(sides, 1)
+
+
+def layer(network: torch.nn.Module, number: int, states: torch.Tensor) -> torch.Tensor:
+    out: torch.Tensor = network.get_submodule(f"encoder.layer.{number}")(states)
+    return out
+
+
+@pytest.mark.parametrize("apart", [0, 1, 2])
+def test_the_lower_layers_see_question_and_passage_apart(
+    tmp_path: Path, network: torch.nn.Module, apart: int
+) -> None:
     head = torch.nn.Linear(32, 2)
-    (output,) = session(tmp_path, network, head).run(ROWS[:1])
     with torch.inference_mode():
-        states = network(input_ids=torch.tensor(ROWS[:1])).last_hidden_state
-        assert output == pytest.approx(head(states)[0].numpy(), abs=5e-4)
+        states = states_of(network, apart)
+        for number in range(apart, 2):
+            states = layer(network, number, states)
+        expected = head(states)[0].numpy()
+    logits = pair(tmp_path, network, apart, head=head).run(QUESTION, READ)
+    assert logits.shape == (len(QUESTION) + len(READ), 2)
+    # In 8 bits between lower and upper layers.
+    assert np.abs(logits - expected).mean() < 0.03 * np.abs(expected).mean()
+
+
+def test_what_the_lower_layers_make_of_a_passage_is_kept(
+    tmp_path: Path, network: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = pair(tmp_path, network, 1, head=torch.nn.Linear(32, 2))
+    ran: list[list[int]] = []
+    run = ours._lower.run
+
+    def noted(rows: list[list[int]], place: int) -> np.ndarray:
+        ran.extend([list(row) for row in rows])
+        return run(rows, place)
+
+    monkeypatch.setattr(ours._lower, "run", noted)
+    ours.prepare(READ)
+    first = ours.run(QUESTION, READ)
+    assert ran == [READ, QUESTION]
+    assert ours.run(QUESTION, READ).tolist() == first.tolist()
+    other = ours.run([0, 9, 2], READ)
+    assert ran == [READ, QUESTION, [0, 9, 2]]
+    assert np.abs(other - first).max() > 0.05
+    # The same tokens as a question stand at other positions.
+    ours.run(READ, READ)
+    assert len(ran) == 4
 
 
 def test_what_is_far_from_what_the_probe_points_to_is_left_out(
     tmp_path: Path, network: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("xhqa.graph._NEAR", 1)
-    monkeypatch.setattr("xhqa.graph._BEHIND", 0.5)
+    monkeypatch.setattr("xhqa.graph._BEHIND", 0.05)
     head, probe = torch.nn.Linear(32, 2), torch.nn.Linear(32, 2)
-    row = [0, 7, 2, 2, 8, 21, 30, 4, 13, 9, 11, 5, 6, 2]
     with torch.inference_mode():
         # So that the question's tokens would be the best if they counted.
-        states = network(input_ids=torch.tensor([row]), output_hidden_states=True).hidden_states[1]
-        probe.weight[0] = states[0, 1] / 8
+        states = layer(network, 0, states_of(network, 0))
+        probe.weight[0] = states[0, 1]
+        probe.weight[1] *= 8
         guesses = probe(states)[0, 4:13].numpy()
-        near = (guesses >= guesses.max(0) - 0.5).any(axis=1)
+        near = (guesses >= guesses.max(0) - 0.05).any(axis=1)
         kept = [0, 1, 2, 3, 13]
         kept += [4 + n for n in range(9) if near[max(0, n - 1) : n + 2].any()]
         assert 7 < len(kept) < 13
         kept.sort()
-        last = network.get_submodule("encoder.layer.1")(states[:, kept])
-        expected = head(last[0] if isinstance(last, tuple) else last).reshape(-1, 2).numpy()
-    ours = session(tmp_path, network, head, probe)
-    (output,) = ours.run([row])
+        expected = head(layer(network, 1, states[:, kept])).reshape(-1, 2).numpy()
+    output = pair(tmp_path, network, 0, head=head, probe=probe).run(QUESTION, READ)
     assert output.shape == (14, 2)
-    assert output[kept] == pytest.approx(expected, abs=5e-4)
+    assert np.abs(output[kept] - expected).mean() < 0.03 * np.abs(expected).mean()
     assert output[sorted({*range(14)} - {*kept})].tolist() == [[SIFTED] * 2] * (14 - len(kept))
     # Without a probe no token is left out, and what outlies is found in all of them.
-    assert session(tmp_path, network, head).run([row]).min() > SIFTED / 100
-    assert session(tmp_path, network, head, probe, inner=True).run([row]).shape[1] == 14
+    assert pair(tmp_path, network, 0, head=head).run(QUESTION, READ).min() > SIFTED / 100
+    assert session(tmp_path, network, inner=True).run([[*QUESTION, *READ]]).shape[1] == 14
 
 
 @pytest.fixture
@@ -169,6 +233,16 @@ def test_a_damaged_file_is_named_with_what_to_do(
     (tmp_path / name).write_bytes(b"\0" * (tmp_path / name).stat().st_size)
     with pytest.raises(ModelError, match=r"cannot be loaded .* delete that folder"):
         Session(tmp_path / "graph.onnx", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["lower.onnx", "upper.onnx"])
+def test_a_damaged_half_of_a_reader_is_named_likewise(
+    tmp_path: Path, network: torch.nn.Module, name: str
+) -> None:
+    pair(tmp_path, network, 1, head=torch.nn.Linear(32, 2))
+    (tmp_path / name).write_bytes(b"\0" * (tmp_path / name).stat().st_size)
+    with pytest.raises(ModelError, match=r"cannot be loaded .* delete that folder"):
+        PairSession(tmp_path / "lower.onnx", tmp_path / "upper.onnx", tmp_path)
 
 
 def test_threads_are_those_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:

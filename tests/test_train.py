@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from pathlib import Path
 
@@ -9,14 +10,14 @@ import torch
 from support import CharacterTokenizer
 
 from xhqa.errors import InputError
-from xhqa.read.model import SpanModel
+from xhqa.read.model import Reading, SpanModel
 from xhqa.tokenizer import Encoding
 from xhqa.train.command import hold_out, read_examples
 from xhqa.train.examples import Example, cross_lingual, locate, read_squad
 from xhqa.train.gloss import Glossary
-from xhqa.train.loop import STATE, Recipe, Training, batches, collate, span_loss
+from xhqa.train.loop import STATE, Recipe, Training, batches, collate, lesson_loss, span_loss
 from xhqa.train.negatives import NegativeMaker, retrieve_neighbours
-from xhqa.train.windows import make_window
+from xhqa.train.windows import Window, make_window
 
 PASSAGE = "甲镇建于1952年。镇上有三十座桥。乙村在甲镇的南面，种植水稻。"
 
@@ -37,20 +38,20 @@ def tokenizer() -> CharacterTokenizer:
     )
 
 
-def tiny_model() -> SpanModel:
+def tiny_model(layers: int = 1, apart: int = 0) -> SpanModel:
     from transformers import BertConfig, BertModel
 
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=100,
         hidden_size=16,
-        num_hidden_layers=1,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=32,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
-    return SpanModel(BertModel(config, add_pooling_layer=False), 16)
+    return SpanModel(BertModel(config, add_pooling_layer=False), 16, apart)
 
 
 def test_locate_takes_the_nearest_place() -> None:
@@ -141,6 +142,14 @@ def test_negatives_are_not_answered_by_their_passage() -> None:
     assert cut is not None
     assert "三十座" not in cut.passage
     assert cut.passage.startswith("甲镇建于1952年。乙村")
+
+
+def test_a_share_that_looks_like_a_year_is_swapped_for_another_share() -> None:
+    asked = example("20.8%是谁？", None, "桥梁占20.8%。")
+    made = [NegativeMaker([asked], {}).swapped(asked, random.Random(seed)) for seed in range(5)]
+    numbers = [float(m.question.removesuffix("%是谁？")) for m in made if m is not None]
+    assert len(set(numbers)) > 2
+    assert all(0.1 <= number <= 99 and number != 20.8 for number in numbers)
 
 
 def test_a_thing_is_swapped_only_where_nothing_more_definite_is() -> None:
@@ -277,9 +286,9 @@ def test_the_probe_learns_from_the_network_and_the_network_nothing_from_it(
     for (name, ours), theirs in zip(one.named_parameters(), other.parameters(), strict=True):
         assert torch.equal(ours, theirs) == (not name.startswith("probe.")), name
     ids = tokenizer.encode("query: 有几座桥？").ids, tokenizer.encode(PASSAGE).ids
-    row = torch.tensor([[0, *ids[0], 2, 2, *ids[1], 2]])
+    sides = torch.tensor([[0, *ids[0], 2]]), torch.tensor([[2, *ids[1], 2]])
     with torch.inference_mode():
-        _, guesses = one.with_probe(row, torch.ones_like(row))
+        guesses = one(*sides).guesses
     first = len(ids[0]) + 3
     # Passages without an answer teach it nothing: it points to none but the answer's edges.
     assert guesses[0, first:-1].argmax(0).tolist() == [13, 15]
@@ -404,12 +413,72 @@ def test_held_out_passages_are_not_trained_on() -> None:
 
 
 def test_collate_pads() -> None:
-    from xhqa.train.windows import Window
-
-    ids, mask, allowed, start, _ = collate(
-        [Window([0, 7, 2, 2, 8, 2], 4, 4, 4), Window([0, 7, 2, 2, 2], 4, 0, 0)]
+    batch = collate(
+        [Window([0, 7, 2, 2, 8, 9, 2], 4, 4, 5), Window([0, 7, 6, 2, 2, 8, 2], 5, 0, 0)]
     )
-    assert ids.tolist() == [[0, 7, 2, 2, 8, 2], [0, 7, 2, 2, 2, 1]]
-    assert mask.tolist() == [[1] * 6, [1] * 5 + [0]]
-    assert allowed.tolist() == [[True, False, False, False, True, False], [True] + [False] * 5]
-    assert start.tolist() == [4, 0]
+    assert batch.questions.tolist() == [[0, 7, 2, 1], [0, 7, 6, 2]]
+    assert batch.passages.tolist() == [[2, 8, 9, 2], [2, 8, 2, 1]]
+    assert batch.allowed.int().tolist() == [[1, 0, 0, 0, 0, 1, 1, 0], [1, 0, 0, 0, 0, 1, 0, 0]]
+    assert (batch.start.tolist(), batch.end.tolist()) == ([5, 0], [6, 0])
+
+
+SIDES = torch.tensor([[0, 7, 2, 1], [0, 9, 5, 2]]), torch.tensor([[2, 8, 9, 2], [2, 8, 9, 2]])
+
+
+def test_lower_layers_that_are_apart_make_the_same_of_a_passage_whatever_is_asked() -> None:
+    with torch.inference_mode():
+        apart, both = tiny_model(3, 2)(*SIDES), tiny_model(3)(*SIDES)
+    # ``states`` has first those behind two of three layers.
+    passages = apart.states[0][:, 4:]
+    assert passages[0] == pytest.approx(passages[1], abs=1e-6)
+    assert (both.states[0][0, 4:] - both.states[0][1, 4:]).abs().max() > 1e-3
+    # The last layer sees both.
+    assert (apart.states[1][0, 4:] - apart.states[1][1, 4:]).abs().max() > 1e-4
+
+
+def test_a_reader_that_reads_both_together_is_the_one_of_hugging_face() -> None:
+    model = tiny_model(3, 2)
+    with torch.inference_mode():
+        logits = model(*SIDES, together=True).logits
+        for row, ids in enumerate([[0, 7, 2, 2, 8, 9, 2], [0, 9, 5, 2, 2, 8, 9, 2]]):
+            states = model.encoder(input_ids=torch.tensor([ids])).last_hidden_state
+            ours = logits[row][(torch.cat(SIDES, 1)[row] != 1)]
+            assert ours.numpy() == pytest.approx(model.head(states)[0].numpy(), abs=1e-5)
+
+
+def test_what_a_pupil_is_off_its_teacher() -> None:
+    batch = collate([Window([0, 7, 2, 2, 8, 2], 4, 4, 4)])
+    states = torch.ones(1, 6, 1), torch.full((1, 6, 1), 2.0)
+    logits = torch.zeros(1, 6, 2)
+    teacher = Reading(logits, logits, states)
+    assert lesson_loss(teacher, teacher, batch).item() == 0
+    # The teacher has "no answer" and 8 alike, the pupil 8 three times as likely as a beginning;
+    # what it makes of places that are not allowed does not count.
+    tilted = logits.clone()
+    tilted[0, 4, 0] = 1.0986
+    tilted[0, 1, 0] = 9.0
+    divergence = 0.5 * (math.log(0.5 / 0.25) + math.log(0.5 / 0.75)) / 2
+    pupil = Reading(tilted, logits, states)
+    assert lesson_loss(pupil, teacher, batch).item() == pytest.approx(divergence, abs=1e-3)
+    halved = Reading(logits, logits, (states[0] * 0.5, states[1]))
+    assert lesson_loss(halved, teacher, batch).item() == pytest.approx(0.25)
+
+
+def test_a_teacher_is_followed(tmp_path: Path, tokenizer: CharacterTokenizer) -> None:
+    examples = [example("有几座桥？", "三十座")] * 4
+    recipe = Recipe(30, batch=4, min_tokens=24, max_tokens=24, peak=1e-2, apart=1)
+
+    def off(name: str, taught: bool) -> float:
+        torch.manual_seed(1)
+        teacher, pupil = tiny_model(), tiny_model(1, 1)
+        with torch.no_grad():
+            teacher.head.weight.mul_(60)
+        training = Training(pupil, recipe, tmp_path / name, teacher if taught else None)
+        stream = batches(examples, NegativeMaker(examples, {}), tokenizer, recipe)
+        training.run(stream)
+        batch = collate(next(stream))
+        with torch.inference_mode():
+            readings = [model(batch.questions, batch.passages) for model in (pupil, teacher)]
+            return lesson_loss(*readings, batch).item()
+
+    assert off("taught", True) < off("alone", False) / 2

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,7 @@ from xhqa import tokenizer
 from xhqa.blocks import dequantise
 from xhqa.cache import cached
 from xhqa.errors import ModelError
-from xhqa.graph import bert, find_outliers
+from xhqa.graph import Outliers, bert, find_outliers
 from xhqa.session import PLACES, WORDS, Session
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ LICENCE = "MIT"
 # to be made anew.
 CONVERSION = 4
 # Raised whenever what is written for ONNX Runtime changes (here, in ``graph`` and ``read.stored``).
-FORM = 2
+FORM = 3
 FINGERPRINT = f"{SHA256[:16]}-v{CONVERSION}"
 ENCODER = "encoder.onnx"
 
@@ -293,17 +294,16 @@ def converted(cache_dir: Path, notify: Callable[[str], None] = lambda message: N
     return cached(target, write, lambda: notify(message))
 
 
-def write_int8(
-    make: Callable[..., ModelProto], model: BundledModel, path: Path, folder: Path
-) -> None:
-    """Write to ``path`` the graph that ``make``, which is ``graph.bert`` with its weights, gives in
-    int8. What outlies in its layers is found by running it on one text; ``folder`` holds the
-    embeddings and the tokenizer. Raises ModelError where these are damaged."""
-    path.write_bytes(make(inner=True).SerializeToString())
-    ids = tokenizer.load_tokenizer(folder).encode(_ANY_TEXT).ids
-    (inner,) = Session(path, folder).run([[tokenizer.BEGIN, *ids, tokenizer.END]])
-    outliers = find_outliers(inner, model.hidden, model.intermediate)
-    path.write_bytes(make(outliers=outliers).SerializeToString())
+def outliers(make: Callable[..., ModelProto], model: BundledModel, folder: Path) -> list[Outliers]:
+    """What outlies in each layer of the graph that ``make``, which is ``graph.bert`` with its
+    weights, gives; found by running it on one text. ``folder`` holds the embeddings and the
+    tokenizer. Raises ModelError where these are damaged."""
+    with TemporaryDirectory() as scratch:
+        path = Path(scratch) / ENCODER
+        path.write_bytes(make(inner=True).SerializeToString())
+        ids = tokenizer.load_tokenizer(folder).encode(_ANY_TEXT).ids
+        (inner,) = Session(path, folder).run([[tokenizer.BEGIN, *ids, tokenizer.END]])
+    return find_outliers(inner, model.hidden, model.intermediate)
 
 
 def runtime(cache_dir: Path, notify: Callable[[str], None] = lambda message: None) -> Path:
@@ -319,7 +319,8 @@ def runtime(cache_dir: Path, notify: Callable[[str], None] = lambda message: Non
         pieces = tokenizer.build(model.pieces, model.piece_scores)
         (folder / tokenizer.FILE).write_bytes(pieces)
         make = partial(bert, tensors, model.heads, model.layer_norm_eps)
-        write_int8(make, model, folder / ENCODER, folder)
+        graph = make(outliers=outliers(make, model, folder))
+        (folder / ENCODER).write_bytes(graph.SerializeToString())
 
     target = cache_dir / f"{NAME}-{SHA256[:12]}-onnx{CONVERSION}.{FORM}"
     message = "Converting the bundled multilingual model (once, about 5 seconds) …"

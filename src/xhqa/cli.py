@@ -128,6 +128,19 @@ def _parser() -> argparse.ArgumentParser:
         help="keep the lowest N of the 12 layers as they are: faster",
     )
     train.add_argument(
+        "--apart",
+        type=int,
+        default=0,
+        choices=range(9),
+        metavar="N",
+        help="the lowest N layers see question and passage apart: faster in use",
+    )
+    train.add_argument(
+        "--teacher",
+        metavar="READER",
+        help="reader.safetensors to follow besides the answers, or 'bundled'",
+    )
+    train.add_argument(
         "--code-switch",
         type=float,
         default=0.0,
@@ -298,14 +311,24 @@ def _train_reader(arguments: argparse.Namespace) -> int:
         peak=arguments.rate,
         decay=arguments.decay,
         frozen_layers=arguments.frozen_layers,
+        apart=arguments.apart,
+        taught=arguments.teacher is not None,
         code_switch=arguments.code_switch,
         seed=arguments.seed,
     )
-    start = None
-    if arguments.start:
-        start = BUNDLED if arguments.start == "bundled" else Path(arguments.start)
+    start, teacher = (
+        named and (BUNDLED if named == "bundled" else Path(named))
+        for named in (arguments.start, arguments.teacher)
+    )
     path = train_reader(
-        arguments.files, arguments.out, recipe, load_settings(), arguments.minutes, _notify, start
+        arguments.files,
+        arguments.out,
+        recipe,
+        load_settings(),
+        arguments.minutes,
+        _notify,
+        start,
+        teacher,
     )
     print(f"reader: {path} (use it with XHQA_READER={path})")
     return 0

@@ -59,6 +59,8 @@ def bert(
     outliers: Sequence[Outliers] | None = None,
     inner: bool = False,
     probe: str | None = None,
+    up_to: int | None = None,
+    from_layer: int | None = None,
 ) -> ModelProto:
     """BERT's layers (Devlin et al. 2019) over summed embeddings.
 
@@ -72,6 +74,9 @@ def bert(
     With the ``probe``, a linear layer that gives each token a logit for beginning and one for
     ending an answer, the graph sifts. It then takes one row, and a third input, ``stays`` bool[t]:
     which tokens go on whatever the probe says of them. Those left out have the logits ``SIFTED``.
+
+    ``up_to`` a layer the graph gives the states that the layers below it make of the embeddings;
+    ``from_layer`` on it takes such states for embeddings.
     """
     from onnx import TensorProto, checker, helper, numpy_helper
 
@@ -186,21 +191,17 @@ def bert(
         numbers = apply("NonZero", "probe.numbers", flat, fused=False)
         return apply("Squeeze", "probe.places", numbers, "first", fused=False)
 
-    state = apply(
-        "LayerNormalization",
-        "embedded",
-        EMBEDDINGS,
-        vector("embeddings.LayerNorm.weight"),
-        vector("embeddings.LayerNorm.bias"),
-        fused=False,
-        axis=-1,
-        epsilon=epsilon,
-    )
+    state = EMBEDDINGS
+    if from_layer is None:
+        norm = "embeddings.LayerNorm"
+        parts = state, vector(f"{norm}.weight"), vector(f"{norm}.bias")
+        options = {"axis": -1, "epsilon": epsilon}
+        state = apply("LayerNormalization", "embedded", *parts, fused=False, **options)
     layers = 0
     while f"encoder.layer.{layers}.output.dense.weight" in weights:
         layers += 1
     mask = MASK
-    for layer in range(layers):
+    for layer in range(from_layer or 0, layers if up_to is None else up_to):
         at = f"encoder.layer.{layer}"
         if probe is not None and layer == probed(layers):
             guesses = linear(probe, state)

@@ -30,6 +30,7 @@ from xhqa.read.sentence import SentenceReader
 from xhqa.read.supported import SupportedReader
 from xhqa.retrieve import centred, retrieve
 from xhqa.script import fold, question_script
+from xhqa.session import KEPT
 from xhqa.suggest import Draft, drafts
 from xhqa.types import (
     Answer,
@@ -185,6 +186,22 @@ class Pipeline:
             self.ask("有哪些人？")
         except XhqaError as error:
             logger.warning("the first question cannot be answered: %s", error)
+
+    def prepare(self) -> None:
+        """Do what reading takes whatever the question, where there is room to keep it for all
+        passages. Ends early with the program, and where another thread changes the index."""
+        index = self._state.index
+        if len(index) > KEPT:
+            return
+        reader = self._state.reader
+        try:
+            for info in index.documents():
+                for chunk in index.chunks(info.id):
+                    if not threading.main_thread().is_alive() or self._state.index is not index:
+                        return
+                    reader.prepare(chunk)
+        except XhqaError as error:
+            logger.warning("passages are not prepared, but read as they are asked for: %s", error)
 
     def search(
         self,

@@ -130,6 +130,8 @@ def _application(settings: Settings, notify: Notify) -> FastAPI:
             warming.join()
             import xhqa_ui
 
-            return xhqa_ui.build_page(asking, feedback), xhqa_ui.mount_options()
+            built = xhqa_ui.build_page(asking, feedback), xhqa_ui.mount_options()
+            threading.Thread(target=pipeline.prepare, daemon=False).start()
+            return built
 
         return create_app(pipeline, settings=settings, page=page, load_seconds=load_seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from xhqa.types import Hit, Span
+from xhqa.types import Chunk, Hit, Span
 
 
 class Reader(Protocol):
@@ -16,3 +16,6 @@ class Reader(Protocol):
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
         """Candidate answers from all passages, best first: a few a passage and at least
         one of every sentence that may hold one."""
+
+    def prepare(self, chunk: Chunk) -> None:
+        """Do now what reading this passage takes whatever the question, as far as it is kept."""

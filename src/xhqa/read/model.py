@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,25 +18,37 @@ from torch import nn
 from xhqa.cpu import has_bfloat16
 from xhqa.graph import probed
 from xhqa.read import stored
-
-_PAD = 1
-
+from xhqa.session import PASSAGE_PLACE
+from xhqa.tokenizer import PAD
 
 PROBE = "probe."
 """How the names of the probe's parameters begin."""
 
 
-class SpanModel(nn.Module):
-    """Question and passage in one pass → start and end logits.
+class Reading(NamedTuple):
+    """What the network makes of questions and passages, float[b, q + p, ·]: the logits for
+    beginning and for ending an answer, the probe's guesses at these, and the states behind the
+    layers up to the probe and behind the last, which a pupil is held to."""
 
-    Input: ids and mask int64[b, t]. Output: float[b, t, 2]; position 0 stands for "no answer".
-    The probe guesses these after two thirds of the layers (``xhqa.graph``); it learns from them
-    and they nothing from it.
+    logits: torch.Tensor
+    guesses: torch.Tensor
+    states: tuple[torch.Tensor, torch.Tensor]
+
+
+class SpanModel(nn.Module):
+    """Questions and passages → start and end logits, float[b, q + p, 2].
+
+    Input: the ids of the questions with their special tokens, ``<s> query: … </s>``, int64[b, q],
+    and of the passages, ``</s> … </s>``, int64[b, p], padded. Position 0 stands for "no answer".
+    The lowest ``apart`` layers see question and passage apart (Cao et al. 2020, "DeFormer"), so
+    that what they make of a passage can be kept. The probe guesses the logits after two thirds of
+    the layers (``xhqa.graph``); it learns from them and they nothing from it.
     """
 
-    def __init__(self, encoder: nn.Module, hidden: int) -> None:
+    def __init__(self, encoder: nn.Module, hidden: int, apart: int = 0) -> None:
         super().__init__()
         self.encoder = encoder
+        self.apart = apart
         self.head = nn.Linear(hidden, 2)
         self.probe = nn.Linear(hidden, 2)
         for layer in (self.head, self.probe):
@@ -44,26 +57,44 @@ class SpanModel(nn.Module):
 
     def freeze(self, layers: int) -> None:
         """Keep the lowest ``layers`` of the encoder as they are in training."""
-        stack = self.encoder.get_submodule("encoder.layer")
-        for layer in list(stack.children())[:layers]:
+        for layer in self._layers()[:layers]:
             layer.requires_grad_(False)
 
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        return self.with_probe(ids, mask)[0]
+    def _layers(self) -> list[nn.Module]:
+        return list(self.encoder.get_submodule("encoder.layer").children())
 
-    def with_probe(
-        self, ids: torch.Tensor, mask: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The logits, and the probe's."""
-        states = self.encoder(
-            input_ids=ids, attention_mask=mask, output_hidden_states=True
-        ).hidden_states
-        seen = states[probed(len(states) - 1)].detach()
-        return self.head(states[-1]), self.probe(seen)
+    def forward(
+        self, questions: torch.Tensor, passages: torch.Tensor, together: bool = False
+    ) -> Reading:
+        """With ``together`` all layers see both, and a passage's positions go on from its
+        question's, as in Hugging Face's form of the reader."""
+        sides = questions, passages
+        real = [ids != PAD for ids in sides]
+        places = torch.arange(passages.shape[1])[None]
+        places = places + (real[0].sum(1, keepdim=True) if together else PASSAGE_PLACE)
+        embed = self.encoder.get_submodule("embeddings")
+        states = [embed(input_ids=questions), embed(input_ids=passages, position_ids=places)]
+        layers = self._layers()
+        low = 0 if together else self.apart
+        for layer in layers[:low]:
+            states = [layer(s, _mask(r)) for s, r in zip(states, real, strict=True)]
+        state, mask = torch.cat(states, 1), _mask(torch.cat(real, 1))
+        for number, layer in enumerate(layers):
+            if number == probed(len(layers)):
+                seen = state
+            if number >= low:
+                state = layer(state, mask)
+        return Reading(self.head(state), self.probe(seen.detach()), (seen, state))
 
 
-def from_folder(folder: Path) -> SpanModel:
-    """An untrained head on the encoder in ``folder``; dropout off, embeddings frozen."""
+def _mask(real: torch.Tensor) -> torch.Tensor | None:
+    """bool[b, 1, 1, t]: what may be looked at; None where that is everything."""
+    return None if bool(real.all()) else real[:, None, None]
+
+
+def from_folder(folder: Path, apart: int = 0) -> SpanModel:
+    """An untrained head on the encoder in ``folder``, its lowest layers ``apart``; dropout off,
+    embeddings frozen."""
     from transformers import BertModel
     from transformers.utils.logging import disable_progress_bar
 
@@ -72,40 +103,43 @@ def from_folder(folder: Path) -> SpanModel:
         folder,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
+        attn_implementation="sdpa",
     )
     encoder.pooler = None
     encoder.embeddings.requires_grad_(False)
-    return SpanModel(encoder, encoder.config.hidden_size)
+    return SpanModel(encoder, encoder.config.hidden_size, apart)
 
 
 class TorchNetwork:
-    """A trained model behind ``xhqa.session.Network``: float32, or bfloat16 where the processor
+    """A trained model behind ``xhqa.session.PairNetwork``: float32, or bfloat16 where the processor
     has tiles for it."""
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self._half = has_bfloat16()
 
-    def run(self, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
-        length = max(map(len, rows))
-        ids = torch.full((len(rows), length), _PAD)
-        mask = torch.zeros(len(rows), length, dtype=torch.long)
-        for number, row in enumerate(rows):
-            ids[number, : len(row)] = torch.tensor(row)
-            mask[number, : len(row)] = 1
+    def run(self, question: Sequence[int], passage: Sequence[int]) -> npt.NDArray[np.float32]:
+        sides = torch.tensor([question]), torch.tensor([passage])
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, self._half):
-            outputs: npt.NDArray[np.float32] = self._model(ids, mask).float().numpy()
-        return outputs
+            logits: npt.NDArray[np.float32] = self._model(*sides).logits[0].float().numpy()
+        return logits
+
+    def prepare(self, passage: Sequence[int]) -> None:
+        """Nothing is kept."""
 
 
 def save_reader(
-    weights: dict[str, torch.Tensor], base: dict[str, torch.Tensor], path: Path, note: str
+    weights: dict[str, torch.Tensor],
+    base: dict[str, torch.Tensor],
+    path: Path,
+    note: str,
+    apart: int = 0,
 ) -> None:
     """Write trained ``weights`` (by parameter name) as differences to ``base``."""
     trained, before = (
         {name: tensor.float().numpy() for name, tensor in some.items()} for some in (weights, base)
     )
-    stored.save(trained, before, path, note)
+    stored.save(trained, before, path, note, apart)
 
 
 def load_reader(path: Path, folder: Path) -> SpanModel:
@@ -115,7 +149,7 @@ def load_reader(path: Path, folder: Path) -> SpanModel:
     """
     base = load_file(folder / "model.safetensors")
     weights = stored.load(path, base)
-    model = from_folder(folder)
+    model = from_folder(folder, stored.layers_apart(path))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             # Readers that were trained before there was a probe have none.

@@ -50,6 +50,9 @@ class SentenceReader:
         ]
         return sorted(spans, key=lambda span: -span.score)
 
+    def prepare(self, chunk: Chunk) -> None:
+        """Nothing: a sentence's vector is in the index."""
+
     def scores(self, question: str, hit: Hit) -> npt.NDArray[np.float32]:
         """float32[n]: what each of the hit's n sentences is worth."""
         texts = [hit.chunk.text[start:end] for start, end in hit.chunk.sentences]

@@ -16,13 +16,14 @@ from xhqa.graph import SIFTED
 from xhqa.read import stored
 from xhqa.script import is_han
 from xhqa.segment import segmenter
-from xhqa.session import Network, Session
-from xhqa.tokenizer import BEGIN, END, Tokenizer, load_tokenizer
+from xhqa.session import PairNetwork, PairSession
+from xhqa.tokenizer import BEGIN, END, Encoding, Tokenizer, load_tokenizer
 from xhqa.types import Chunk, Hit, Span
 
 BUNDLED = Path(__file__).parent / "weights" / "reader.safetensors"
-MAX_TOKENS = 384
 MAX_QUESTION_TOKENS = 64
+# 384 together with the longest question and the special tokens.
+MAX_PASSAGE_TOKENS = 314
 STRIDE = 128
 MAX_ANSWER_TOKENS = 80
 _PER_PASSAGE = 4
@@ -68,8 +69,8 @@ class SpanReader:
 
     name = "span"
 
-    def __init__(self, network: Network, tokenizer: Tokenizer) -> None:
-        """``network`` gives logits float32[b, t, 2]; position 0 stands for "no answer"."""
+    def __init__(self, network: PairNetwork, tokenizer: Tokenizer) -> None:
+        """The logits at position 0 of what ``network`` gives stand for "no answer"."""
         self._network = network
         self._tokenizer = tokenizer
 
@@ -78,7 +79,7 @@ class SpanReader:
         cls, path: Path, settings: Settings, notify: Callable[[str], None] = lambda message: None
     ) -> SpanReader:
         """The reader in ``path`` on the bundled encoder; raises ModelError."""
-        network: Network
+        network: PairNetwork
         folder = bundle.runtime(settings.cache_dir, notify)
         if settings.runtime == "torch":
             from xhqa.read.model import TorchNetwork, load_reader
@@ -86,30 +87,41 @@ class SpanReader:
             encoder = bundle.converted(settings.cache_dir, notify)
             network = TorchNetwork(load_reader(path, encoder))
         else:
-            graph = stored.converted(path, settings.cache_dir, notify) / stored.GRAPH
-            network = Session(graph, folder, settings.threads)
+            graphs = stored.converted(path, settings.cache_dir, notify)
+            halves = graphs / stored.LOWER, graphs / stored.UPPER
+            network = PairSession(*halves, folder, settings.threads)
         return cls(network, load_tokenizer(folder))
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
         encode = self._tokenizer.encode
         # What was filled in from earlier turns stands in front: a long question keeps its end.
-        asked = encode("query:").ids + encode(question).ids[-MAX_QUESTION_TOKENS:]
-        room = MAX_TOKENS - len(asked) - 4
-        first = len(asked) + 3
+        ids = encode("query:").ids + encode(question).ids[-MAX_QUESTION_TOKENS:]
+        asked = [BEGIN, *ids, END]
+        first = len(asked) + 1
         cost = token_cost(question)
         spans: list[Span] = []
         for hit in hits:
             passage = encode(hit.chunk.text)
             edges = edge_costs(hit.chunk.text, passage.offsets)
-            for at in range(0, max(1, len(passage.ids) - STRIDE), max(1, room - STRIDE)):
-                part = slice(at, at + room)
-                ids, offsets = passage.ids[part], passage.offsets[part]
+            for part in _windows(passage):
                 # One by one: a batch of long texts gains nothing on a processor but padding.
-                (scores,) = self._network.run([[BEGIN, *asked, END, END, *ids, END]])
+                scores = self._network.run(asked, [END, *passage.ids[part], END])
                 null = float(scores[0].sum())
-                logits = scores[first : first + len(ids)] - edges[part]
-                spans += _decode(hit.chunk, offsets, logits, null, cost)
+                logits = scores[first:-1] - edges[part]
+                spans += _decode(hit.chunk, passage.offsets[part], logits, null, cost)
         return sorted(spans, key=lambda span: -span.score)
+
+    def prepare(self, chunk: Chunk) -> None:
+        passage = self._tokenizer.encode(chunk.text)
+        for part in _windows(passage):
+            self._network.prepare([END, *passage.ids[part], END])
+
+
+def _windows(passage: Encoding) -> list[slice]:
+    """Of its tokens; they overlap by ``STRIDE``, which holds the longest answer."""
+    step = MAX_PASSAGE_TOKENS - STRIDE
+    starts = range(0, max(1, len(passage.ids) - STRIDE), step)
+    return [slice(start, start + MAX_PASSAGE_TOKENS) for start in starts]
 
 
 def _decode(

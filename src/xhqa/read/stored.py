@@ -22,16 +22,17 @@ from xhqa.graph import bert
 
 Weights = dict[str, npt.NDArray[np.float32]]
 
-GRAPH = "reader.onnx"
+LOWER, UPPER = "reader-lower.onnx", "reader-upper.onnx"
 _FORMAT = "xhqa-reader-1"
+_APART = "layers_apart"
 # The prefix of the encoder's weights in a reader.
 _ENCODER = "encoder."
 
 
-def save(weights: Weights, base: Weights, path: Path, note: str) -> None:
+def save(weights: Weights, base: Weights, path: Path, note: str, apart: int = 0) -> None:
     """Write trained ``weights`` as differences to ``base``, both by the names of the reader's
-    parameters; matrices become 4-bit blocks, vectors and the head stay float32. ``note`` is kept in
-    the file."""
+    parameters; matrices become 4-bit blocks, vectors and the head stay float32. ``note`` and how
+    many of its layers see question and passage ``apart`` are kept in the file."""
     stored: dict[str, npt.NDArray[np.generic]] = {}
     for name, values in weights.items():
         if name in base and values.ndim == 2:
@@ -40,7 +41,13 @@ def save(weights: Weights, base: Weights, path: Path, note: str) -> None:
             )
         else:
             stored[f"full/{name}"] = np.ascontiguousarray(values, np.float32)
-    save_file(stored, path, metadata={"format": _FORMAT, "base": bundle.SHA256, "note": note})
+    metadata = {"format": _FORMAT, "base": bundle.SHA256, "note": note, _APART: str(apart)}
+    save_file(stored, path, metadata=metadata)
+
+
+def layers_apart(path: Path) -> int:
+    """How many of the lowest layers of the reader in ``path`` see question and passage apart."""
+    return int(_metadata(path).get(_APART, "0"))
 
 
 def load(path: Path, base: Weights) -> Weights:
@@ -49,11 +56,10 @@ def load(path: Path, base: Weights) -> Weights:
     Raises ModelError where the file is none or belongs to another encoder.
     """
     try:
-        with safe_open(path, "np") as opened:
-            metadata = opened.metadata() or {}
         stored = load_file(path)
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"{path} is not a reader: check XHQA_READER ({error})") from error
+    metadata = _metadata(path)
     if metadata.get("format") != _FORMAT or metadata.get("base") != bundle.SHA256:
         raise ModelError(
             f"{path} was not trained on this encoder (its metadata: {json.dumps(metadata)[:200]}): "
@@ -65,6 +71,11 @@ def load(path: Path, base: Weights) -> Weights:
         raise ModelError(
             f"{path} is not a reader, its tensors are not those of one ({error}): check XHQA_READER"
         ) from error
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    with safe_open(path, "np") as opened:
+        return opened.metadata() or {}
 
 
 def _merged(stored: Mapping[str, npt.NDArray[Any]], weights: Weights) -> Weights:
@@ -86,8 +97,8 @@ def _merged(stored: Mapping[str, npt.NDArray[Any]], weights: Weights) -> Weights
 def converted(
     path: Path, cache_dir: Path, notify: Callable[[str], None] = lambda message: None
 ) -> Path:
-    """The folder with the reader in ``path`` as ``reader.onnx``, in int8, made on the first call;
-    raises ModelError as ``load`` does."""
+    """The folder with the reader in ``path`` as the two graphs of ``xhqa.session.PairSession``, in
+    int8, made on the first call; raises ModelError as ``load`` does."""
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
@@ -98,8 +109,13 @@ def converted(
         weights = load(path, bundle.weights(model))
         plain = {name.removeprefix(_ENCODER): values for name, values in weights.items()}
         probe = "probe" if "probe.weight" in plain else None
-        make = partial(bert, plain, model.heads, model.layer_norm_eps, "head", probe=probe)
-        bundle.write_int8(make, model, folder / GRAPH, bundle.runtime(cache_dir))
+        make = partial(bert, plain, model.heads, model.layer_norm_eps)
+        far = bundle.outliers(make, model, bundle.runtime(cache_dir))
+        apart = layers_apart(path)
+        lower = make(outliers=far, up_to=apart)
+        upper = make(head="head", outliers=far, probe=probe, from_layer=apart)
+        for name, graph in ((LOWER, lower), (UPPER, upper)):
+            (folder / name).write_bytes(graph.SerializeToString())
 
     target = cache_dir / f"reader-{digest[:12]}-onnx{bundle.CONVERSION}.{bundle.FORM}"
     message = "Converting the reader (once, about 5 seconds) …"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from xhqa.kind import misses_kind
 from xhqa.read import Reader
 from xhqa.read.sentence import SentenceReader
-from xhqa.types import Hit, Span
+from xhqa.types import Chunk, Hit, Span
 
 # Chosen on the validation halves of CMRC 2018 and XQuAD (docs/quality.md).
 _WEIGHT = 60.0
@@ -74,6 +74,9 @@ class SupportedReader:
             spans += [self._weighed(question, span, support[number]) for span in found]
             tried += 1
         return sorted(spans, key=lambda span: -span.score)
+
+    def prepare(self, chunk: Chunk) -> None:
+        self._reader.prepare(chunk)
 
     def _may_add(self, spans: Sequence[Span], hit: Hit, promise: float) -> bool:
         """Whether the passage may hold a better span than these, or the best one's words again."""

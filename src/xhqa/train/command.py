@@ -35,10 +35,12 @@ def train_reader(
     minutes: float | None,
     notify: Callable[[str], None],
     start: Path | None = None,
+    teacher: Path | None = None,
 ) -> Path:
     """Fine-tune the bundled encoder on SQuAD-style ``files``; return the reader's path.
 
-    A file named k times counts k times. ``start``: a trained reader to begin with. Goes on where an
+    A file named k times counts k times. ``start``: a trained reader to begin with; ``teacher``: one
+    to follow besides the answers, where the recipe says ``taught``. Goes on where an
     earlier run in ``out`` stopped. Raises InputError for files that cannot be read and for a recipe
     other than that run's.
     """
@@ -52,7 +54,7 @@ def train_reader(
     negatives = NegativeMaker(examples, retrieve_neighbours(examples))
     train, held_out = hold_out(examples, recipe.seed)
     windows = validation_windows(held_out, negatives, tokenizer, recipe)
-    model = from_folder(folder)
+    model = from_folder(folder, recipe.apart)
     base = {
         name: p.detach().clone()
         for name, p in model.encoder.named_parameters(prefix="encoder")
@@ -63,7 +65,8 @@ def train_reader(
     model.freeze(recipe.frozen_layers)
     weights = dict(model.named_parameters())
     kept = [*base, "head.weight", "head.bias", "probe.weight", "probe.bias"]
-    training = Training(model, recipe, out)
+    followed = None if teacher is None else load_reader(teacher, folder)
+    training = Training(model, recipe, out, followed)
     if training.step:
         notify(f"going on at step {training.step} of {recipe.steps}")
 
@@ -78,7 +81,7 @@ def train_reader(
             notify(f"step {training.step}: held-out {shown}")
             validated = time.monotonic()
         averaged = {name: training.average.get(name, weights[name].detach()) for name in kept}
-        save_reader(averaged, base, out / READER, f"step {training.step}")
+        save_reader(averaged, base, out / READER, f"step {training.step}", recipe.apart)
 
     with Bar() as progress:
         training.run(

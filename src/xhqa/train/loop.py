@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors import safe_open
@@ -18,9 +19,9 @@ from torch import nn
 
 from xhqa.cpu import has_bfloat16
 from xhqa.errors import InputError
-from xhqa.read.model import PROBE, SpanModel
+from xhqa.read.model import PROBE, Reading, SpanModel
 from xhqa.script import has_han
-from xhqa.tokenizer import Tokenizer
+from xhqa.tokenizer import PAD, Tokenizer
 from xhqa.train.examples import Example
 from xhqa.train.gloss import Glossary
 from xhqa.train.negatives import NegativeMaker, epoch_examples
@@ -33,6 +34,8 @@ _AVERAGE_DECAY = 0.98
 _AT_ONCE = 8
 # The probe is one layer, and has far to go: it learns faster.
 _PROBE_RATE = 10.0
+# Of a reader with layers apart each fifth batch is read as Hugging Face's form of it reads.
+_TOGETHER_EVERY = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,9 @@ class Recipe:
     """The numbers of a run of ``steps`` steps: warm-up, a constant learning rate ``peak``, and a
     straight line to zero over the last ``decay`` share.
 
-    ``frozen_layers`` of the encoder stay as they are, from the lowest; ``code_switch`` is the share
-    of Chinese questions put into English word by word.
+    ``frozen_layers`` of the encoder stay as they are, from the lowest; the lowest ``apart`` see
+    question and passage apart; ``taught``: whether another reader is to be followed too.
+    ``code_switch`` is the share of Chinese questions put into English word by word.
     """
 
     steps: int
@@ -54,13 +58,15 @@ class Recipe:
     min_tokens: int = 64
     max_tokens: int = 256
     frozen_layers: int = 0
+    apart: int = 0
+    taught: bool = False
     code_switch: float = 0.0
     seed: int = 1
 
     def rate(self, step: int) -> float:
         """The learning rate at ``step``."""
         start = int(self.steps * (1 - self.decay))
-        rising = min(1.0, (step + 1) / self.warmup)
+        rising = min(1.0, (step + 1) / max(1, min(self.warmup, self.steps // 10)))
         falling = 1.0 if step < start else max(0.0, (self.steps - step) / (self.steps - start))
         return self.peak * min(rising, falling)
 
@@ -101,21 +107,42 @@ def batches(
         epoch += 1
 
 
-def collate(windows: Sequence[Window]) -> tuple[torch.Tensor, ...]:
-    """ids int64[b, t], attention mask int64[b, t], allowed bool[b, t], start, end int64[b]."""
-    length = max(len(window.ids) for window in windows)
-    ids = torch.ones(len(windows), length, dtype=torch.long)
-    mask = torch.zeros(len(windows), length, dtype=torch.long)
-    allowed = torch.zeros(len(windows), length, dtype=torch.bool)
-    for row, window in enumerate(windows):
-        size = len(window.ids)
-        ids[row, :size] = torch.tensor(window.ids)
-        mask[row, :size] = 1
-        allowed[row, 0] = True
-        allowed[row, window.passage_start : size - 1] = True
-    start = torch.tensor([window.start for window in windows])
-    end = torch.tensor([window.end for window in windows])
-    return ids, mask, allowed, start, end
+class Batch(NamedTuple):
+    """Windows side by side: padded ids of the questions int64[b, q] and of the passages
+    int64[b, p]; the places that an answer's edges may have, 0 for none among them, bool[b, q + p];
+    and those that it has, int64[b] each."""
+
+    questions: torch.Tensor
+    passages: torch.Tensor
+    allowed: torch.Tensor
+    start: torch.Tensor
+    end: torch.Tensor
+
+
+def collate(windows: Sequence[Window]) -> Batch:
+    """The two ends between question and passage are one's last and the other's first token."""
+    cuts = [window.passage_start - 1 for window in windows]
+    questions = _padded([w.ids[:cut] for w, cut in zip(windows, cuts, strict=True)])
+    passages = _padded([w.ids[cut:] for w, cut in zip(windows, cuts, strict=True)])
+    width = questions.shape[1]
+    allowed = torch.zeros(len(windows), width + passages.shape[1], dtype=torch.bool)
+    allowed[:, 0] = True
+    for row, (window, cut) in enumerate(zip(windows, cuts, strict=True)):
+        allowed[row, width + 1 : width + len(window.ids) - cut - 1] = True
+
+    def moved(places: Sequence[int]) -> torch.Tensor:
+        both = zip(places, cuts, strict=True)
+        return torch.tensor([width + place - cut if place else 0 for place, cut in both])
+
+    start, end = moved([w.start for w in windows]), moved([w.end for w in windows])
+    return Batch(questions, passages, allowed, start, end)
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> torch.Tensor:
+    ids = torch.full((len(rows), max(map(len, rows))), PAD)
+    for number, row in enumerate(rows):
+        ids[number, : len(row)] = torch.tensor(row)
+    return ids
 
 
 def span_loss(
@@ -129,6 +156,24 @@ def span_loss(
     ) / 2
 
 
+def lesson_loss(pupil: Reading, teacher: Reading, batch: Batch) -> torch.Tensor:
+    """How far the pupil is from its teacher: the mean Kullback-Leibler divergence of its start and
+    end distributions (Hinton et al. 2015), and the squared distance of its states, as a share of
+    the teacher's squares (Cao et al. 2020, "DeFormer")."""
+    ours, theirs = (
+        nn.functional.log_softmax(
+            reading.logits.float().masked_fill(~batch.allowed.unsqueeze(-1), -1e4), 1
+        )
+        for reading in (pupil, teacher)
+    )
+    loss = (theirs.exp() * (theirs - ours)).sum(1).mean()
+    real = (torch.cat([batch.questions, batch.passages], 1) != PAD).unsqueeze(-1)
+    for state, wanted in zip(pupil.states, teacher.states, strict=True):
+        off = ((state.float() - wanted.float()) * real).square().sum()
+        loss = loss + off / (wanted.float() * real).square().sum()
+    return loss
+
+
 @torch.no_grad()
 def validate(
     model: SpanModel, windows: Sequence[Window], batch: int = _AT_ONCE
@@ -137,10 +182,10 @@ def validate(
     loss, exact, answerable, refused, unanswerable = 0.0, 0, 0, 0, 0
     ordered = sorted(windows, key=lambda window: len(window.ids))
     for at in range(0, len(ordered), batch):
-        ids, mask, allowed, start, end = collate(ordered[at : at + batch])
+        questions, passages, allowed, start, end = collate(ordered[at : at + batch])
         with torch.autocast("cpu", torch.bfloat16, has_bfloat16()):
-            logits = model(ids, mask).float()
-        loss += float(span_loss(logits, allowed, start, end)) * len(ids)
+            logits = model(questions, passages).logits.float()
+        loss += float(span_loss(logits, allowed, start, end)) * len(questions)
         best = logits.masked_fill(~allowed.unsqueeze(-1), -1e4).argmax(1)
         has = start > 0
         exact += int(((best[:, 0] == start) & (best[:, 1] == end) & has).sum())
@@ -161,9 +206,12 @@ class Training:
     moments, written anew and swapped in as one file.
     """
 
-    def __init__(self, model: SpanModel, recipe: Recipe, out: Path) -> None:
+    def __init__(
+        self, model: SpanModel, recipe: Recipe, out: Path, teacher: SpanModel | None = None
+    ) -> None:
         """Raises InputError where ``out`` holds a run of another recipe."""
         self.model = model
+        self._teacher = teacher
         self.recipe = recipe
         self.out = out
         self.step = 0
@@ -209,19 +257,25 @@ class Training:
         for group in self._optimizer.param_groups:
             group["lr"] = self.recipe.rate(self.step) * group["times"]
         total = 0.0
+        together = self.step % _TOGETHER_EVERY == 0 and self.recipe.apart > 0
         for at in range(0, len(windows), _AT_ONCE):
             part = windows[at : at + _AT_ONCE]
-            ids, mask, allowed, start, end = collate(part)
+            batch = collate(part)
+            questions, passages, allowed, start, end = batch
             with torch.autocast("cpu", torch.bfloat16, has_bfloat16()):
-                logits, guesses = self.model.with_probe(ids, mask)
+                reading = self.model(questions, passages, together)
+                with torch.no_grad():
+                    lesson = self._teacher(questions, passages) if self._teacher else None
             share = len(part) / len(windows)
-            loss = span_loss(logits, allowed, start, end) * share
+            loss = span_loss(reading.logits, allowed, start, end) * share
             total += float(loss.detach())
+            if lesson is not None:
+                loss = loss + lesson_loss(reading, lesson, batch) * share
             has = start > 0
             if has.any():
                 inside = allowed[has]
                 inside[:, 0] = False
-                loss = loss + span_loss(guesses[has], inside, start[has], end[has]) * share
+                loss = loss + span_loss(reading.guesses[has], inside, start[has], end[has]) * share
             loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._network, self.recipe.clip)
         self._optimizer.step()

@@ -213,7 +213,7 @@ def _another(words: Sequence[str], word: str, rng: random.Random) -> str:
 
 
 def _other_number(number: str, rng: random.Random) -> str:
-    if len(number) == 4 and number[:2] in ("17", "18", "19", "20"):
+    if len(number) == 4 and number.isdigit() and number[:2] in ("17", "18", "19", "20"):
         return str(int(number) + rng.choice([-1, 1]) * rng.randint(1, 15))
     if "." in number:
         return f"{rng.uniform(0.1, 99):.{len(number.split('.')[1])}f}"
