@@ -131,6 +131,7 @@ def _application(settings: Settings, notify: Notify) -> FastAPI:
             import xhqa_ui
 
             built = xhqa_ui.build_page(asking, feedback), xhqa_ui.mount_options()
+            # Last, since nobody waits for it, and no daemon either.
             threading.Thread(target=pipeline.prepare, daemon=False).start()
             return built
 

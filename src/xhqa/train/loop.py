@@ -157,7 +157,7 @@ def span_loss(
 
 
 def lesson_loss(pupil: Reading, teacher: Reading, batch: Batch) -> torch.Tensor:
-    """How far the pupil is from its teacher: the mean Kullback-Leibler divergence of its start and
+    """How far the pupil is from its teacher, float[]: the mean Kullback-Leibler divergence of its start and
     end distributions (Hinton et al. 2015), and the squared distance of its states, as a share of
     the teacher's squares (Cao et al. 2020, "DeFormer")."""
     ours, theirs = (
