@@ -157,9 +157,9 @@ def span_loss(
 
 
 def lesson_loss(pupil: Reading, teacher: Reading, batch: Batch) -> torch.Tensor:
-    """How far the pupil is from its teacher, float[]: the mean Kullback-Leibler divergence of its start and
-    end distributions (Hinton et al. 2015), and the squared distance of its states, as a share of
-    the teacher's squares (Cao et al. 2020, "DeFormer")."""
+    """How far the pupil is from its teacher, float[]: the mean Kullback-Leibler divergence of its
+    start and end distributions (Hinton et al. 2015), and the squared distance of its states, as a
+    share of the teacher's squares (Cao et al. 2020, "DeFormer")."""
     ours, theirs = (
         nn.functional.log_softmax(
             reading.logits.float().masked_fill(~batch.allowed.unsqueeze(-1), -1e4), 1
