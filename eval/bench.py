@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -270,7 +271,8 @@ def _asking(address: str) -> Ask:
             except urllib.error.HTTPError as error:
                 if error.code != HTTPStatus.TOO_MANY_REQUESTS:
                     raise
-                time.sleep(float(error.headers["Retry-After"]))
+                # Spread, or all that were refused together come back together and most in vain.
+                time.sleep(float(error.headers["Retry-After"]) * random.uniform(1, 2))
 
     return ask
 

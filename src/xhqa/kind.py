@@ -29,7 +29,7 @@ _UNITS = (
     r"|(?P<length>公里|千米|[厘毫分海]?米|英[里尺寸]|里(?!程)|(?:kilo|centi|milli)?met(?:er|re)s?\b|[kcm]?m\b|"
     r"(?:mile|inch|yard)s?\b|f(?:ee|oo)t\b)"
     r"|(?P<weight>吨|[公千毫]?[斤克]|(?:tonne|ton|kilogram|gram)s?\b|k?g\b)"
-    r"|(?P<time>个?(?:小时|月|世纪|星期|季度)|年|日|天|周(?![边岁])|分钟?(?!比)|秒|(?:year|month|week|day|hour|minute)s?\b)"
+    r"|(?P<time>个?半?(?:工作日|小时|月|世纪|星期|季度|学期|赛季)|年|日|天|周(?![边岁])|分钟?(?!比)|秒|(?:year|month|week|day|hour|minute)s?\b)"
     r"|(?P<age>周?岁)"
     r"|(?P<count>[个家名位人户台座条层部张首本页种只头辆艘架所项场届次栋间套件款例])"
 )
@@ -40,16 +40,44 @@ _MEASURED = re.compile(
 )
 _ASKS_UNIT = re.compile(rf"(?:多少|几|how many)\s*[十百千万亿]*(?:{_UNITS})", re.I)
 _ASKS_COUNT = re.compile(
-    rf"多少|百分之几|(?<!哪)第?几\s*[十百千万亿]*(?:{_UNITS})|how (?:many|much)\b", re.I
+    rf"多少|百分之几|(?<![第哪这近前后])几(?!月)\s*[十百千万亿]*(?:{_UNITS})|"
+    r"how (?:many|much)\b",
+    re.I,
+)
+# What may be answered without a number: 次子, 永久.
+_ASKS_LOOSELY = re.compile(
+    r"第几|多久|多长时间|多[大高少]的?比例|how long\b|(?:what|which) (?:share|percent|proportion)",
+    re.I,
 )
 # The same where no unit stands behind the number.
 _ASKS_BEFORE = (
-    ("share", re.compile(r"百分之[几多]|多少百分")),
+    (
+        "share",
+        re.compile(r"百分之[几多]|多少百分|比例|(?:what|which) (?:share|percent|proportion)", re.I),
+    ),
     ("money", re.compile(r"how much money", re.I)),
+    ("time", re.compile(r"多久|多长时间|how long\b", re.I)),
+    ("length", re.compile(r"多久|how long\b", re.I)),
+    ("rank", re.compile(r"第几")),
+    ("count", re.compile(r"第几")),
 )
-_BEFORE = (("share", re.compile("百分之")), ("money", re.compile(r"[$¥￥€£]\s*\d")))
+_BEFORE = (
+    ("share", re.compile("百分之")),
+    ("money", re.compile(r"[$¥￥€£]\s*\d")),
+    ("rank", re.compile(r"第\s*[\d一二三四五六七八九十]|[首末]位?|冠|倒数")),
+)
+_ASKS_DATE = (
+    ("year", re.compile(r"(?:哪一?|何)年(?![级代])|(?:what|which) year\b", re.I)),
+    ("month", re.compile(r"几月|哪一?个?月|(?:what|which) month\b", re.I)),
+)
+_DATES = (
+    ("year", re.compile(r"年|世纪|\d{3,4}|\b(?:year|century)\b", re.I)),
+    ("month", re.compile(r"月|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.I)),
+)
 # With one of these a question is not after the number in it.
 _ASKS_OTHERWISE = re.compile("什么|哪|谁|为何|怎|如何")
+# Nor with one of these after the year in it alone.
+_ASKS_BESIDES = re.compile("什么|哪[里个些几位种]|谁|为何|怎|如何|多少|几(?!月)")
 _NUMERAL = re.compile(
     r"[\d一二三四五六七八九十百千万亿两零〇半首无]|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|"
     r"eleven|twelve|\w+teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundreds?|thousands?|"
@@ -68,12 +96,13 @@ def holds_kind(question: str, text: str) -> bool:
 
 def misses_kind(question: str, answer: str) -> bool:
     """Whether a question after a number has an answer without any, or with numbers of nothing but
-    other kinds of units: 1330台 for 多少钱."""
+    other kinds of units, 1330台 for 多少钱, or one after a year or a month an answer without it."""
+    answer = fold(answer)
     asked = _asked(question)
     if asked is None:
-        return False
-    answer = fold(answer)
-    if not _NUMERAL.search(answer):
+        dates = _asked_dates(question)
+        return bool(dates) and not any(p.search(answer) for name, p in _DATES if name in dates)
+    if _ASKS_COUNT.search(fold(question)) and not _NUMERAL.search(answer):
         return True
     given = _kinds(answer, _MEASURED, _BEFORE)
     return bool(asked and given and not asked & given)
@@ -83,9 +112,20 @@ def misses_kind(question: str, answer: str) -> bool:
 def _asked(question: str) -> frozenset[str] | None:
     """The kinds of number that a question is after, as far as it says; None if it is after none."""
     question = fold(question)
-    if _ASKS_OTHERWISE.search(question) or not _ASKS_COUNT.search(question):
+    if _ASKS_OTHERWISE.search(question):
+        return None
+    if not _ASKS_COUNT.search(question) and not _ASKS_LOOSELY.search(question):
         return None
     return _kinds(question, _ASKS_UNIT, _ASKS_BEFORE)
+
+
+@lru_cache(maxsize=256)
+def _asked_dates(question: str) -> frozenset[str]:
+    """Of year and month what a question is after, if it is after nothing else."""
+    question = fold(question)
+    if _ASKS_BESIDES.search(question):
+        return frozenset()
+    return frozenset(name for name, pattern in _ASKS_DATE if pattern.search(question))
 
 
 def _kinds(

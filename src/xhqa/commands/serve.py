@@ -70,6 +70,13 @@ def serve_tools(settings: Settings, where: tuple[str, int] | None, notify: Notif
     library: Any = Asking(pipeline, workers, Metrics(workers), settings.log_questions)
     server = build_server(library, __version__)
     set_up_logging(settings.log)
+
+    def get_ready() -> None:
+        pipeline.warm_up()
+        pipeline.prepare()
+
+    # No daemon: Python must not end while ONNX Runtime is at work.
+    threading.Thread(target=get_ready, daemon=False).start()
     if where is None:
         server.run()
         return
@@ -123,8 +130,7 @@ def _application(settings: Settings, notify: Notify) -> FastAPI:
         feedback = FeedbackFile(settings.feedback_file)
 
         def page(asking: Any) -> Page:
-            # One after the other: both would want the interpreter. Not a daemon: Python must not
-            # end while ONNX Runtime is at work.
+            # One after the other: both would want the interpreter. No daemon, as above.
             warming = threading.Thread(target=pipeline.warm_up, daemon=False)
             warming.start()
             warming.join()
