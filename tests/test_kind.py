@@ -51,6 +51,7 @@ def test_holds_kind(question: str, text: str, expected: bool) -> None:
         ("占全市多大比例？", "64个", True),
         ("占全市多大比例？", "61%", False),
         ("占全市多大比例？", "一半", False),
+        ("占全市多大比例？", "三分之一至二分之一", False),
         ("What share of them are registered?", "64个备案大模型", True),
         ("How long did it take?", "43台", True),
         ("How long is it?", "64 km", False),

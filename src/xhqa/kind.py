@@ -29,7 +29,7 @@ _UNITS = (
     r"|(?P<length>公里|千米|[厘毫分海]?米|英[里尺寸]|里(?!程)|(?:kilo|centi|milli)?met(?:er|re)s?\b|[kcm]?m\b|"
     r"(?:mile|inch|yard)s?\b|f(?:ee|oo)t\b)"
     r"|(?P<weight>吨|[公千毫]?[斤克]|(?:tonne|ton|kilogram|gram)s?\b|k?g\b)"
-    r"|(?P<time>个?半?(?:工作日|小时|月|世纪|星期|季度|学期|赛季)|年|日|天|周(?![边岁])|分钟?(?!比)|秒|(?:year|month|week|day|hour|minute)s?\b)"
+    r"|(?P<time>个?半?(?:工作日|小时|月|世纪|星期|季度|学期|赛季)|年|日|天|周(?![边岁])|分钟?(?![比之])|秒|(?:year|month|week|day|hour|minute)s?\b)"
     r"|(?P<age>周?岁)"
     r"|(?P<count>[个家名位人户台座条层部张首本页种只头辆艘架所项场届次栋间套件款例])"
 )
@@ -62,7 +62,7 @@ _ASKS_BEFORE = (
     ("count", re.compile(r"第几")),
 )
 _BEFORE = (
-    ("share", re.compile("百分之")),
+    ("share", re.compile("分之|一半")),
     ("money", re.compile(r"[$¥￥€£]\s*\d")),
     ("rank", re.compile(r"第\s*[\d一二三四五六七八九十]|[首末]位?|冠|倒数")),
 )
