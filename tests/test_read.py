@@ -169,6 +169,16 @@ def test_passages_that_hold_the_same_words_are_read_all_the_same() -> None:
         assert [span.chunk.id for span in spans] == given
 
 
+def test_after_so_many_passages_only_what_holds_the_same_words_is_read() -> None:
+    texts = ["有三座桥。", "有四座桥。", "有五座桥。", "听说是三座。"]
+    hits = [Hit(passage(str(n), text), 0.9 - n / 10, 0, 0) for n, text in enumerate(texts)]
+    for most, given in ((4, "0123"), (3, "0123"), (2, "013"), (1, "03")):
+        scored = Scored({"三座": 3.0, "四座": 2.0, "五座": 2.0})
+        reader = SupportedReader(scored, by_passage_score(), weight=1.0, headroom=9.0, most=most)
+        assert reader.read("?", hits)[0].chunk.id == "0"
+        assert "".join(scored.given) == given
+
+
 def test_reading_ends_where_passages_bring_nothing_that_could_answer() -> None:
     names = ["one", "two", "three", "four"]
     hits = [Hit(passage(name, f"{name}镇有桥。"), 0.9, 0, 0) for name in names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ _DOUBTFUL = 0.5
 _HEADROOM = 2.0
 _REPEATED = 6.0
 _TRIES = 2
+_MOST = 4
 _HOPELESS = -6.0
 # What a number of another kind than asked for costs.
 _MISMATCH = 3.0
@@ -30,11 +32,11 @@ class SupportedReader:
     span some of its score. ``weight`` is in units of logits.
 
     Passages are read one at a time, the one with the best sentence first, until the best span is
-    ahead of the next passage's best sentence by ``headroom`` logits: that is more than a span
-    there would have to bring. After that only passages that hold the same words are read, since
-    they may state the answer too, and only those whose best sentence is worth at most ``repeated``
-    logits less than the answer's own. Where ``tries`` passages have brought nothing but spans whose
-    null margin is below ``hopeless``, the documents do not answer.
+    ahead of the next passage's best sentence by ``headroom`` logits, which is more than a span
+    there would have to bring, or ``most`` were read. After that only passages that hold the same
+    words are read, since they may state the answer too, and only those whose best sentence is worth
+    at most ``repeated`` logits less than the answer's own. Where ``tries`` passages have brought
+    nothing but spans whose null margin is below ``hopeless``, the documents do not answer.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class SupportedReader:
         headroom: float = _HEADROOM,
         repeated: float = _REPEATED,
         tries: int = _TRIES,
+        most: int = _MOST,
         hopeless: float = _HOPELESS,
     ) -> None:
         self.name = reader.name
@@ -56,6 +59,7 @@ class SupportedReader:
         self._headroom = headroom
         self._repeated = repeated
         self._tries = tries
+        self._most = most
         self._hopeless = hopeless
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
@@ -68,7 +72,8 @@ class SupportedReader:
             hopeless = all(span.null_margin < self._hopeless for span in spans)
             if hopeless and tried >= self._tries:
                 break
-            if spans and not self._may_add(spans, hits[number], promise[number]):
+            settled = tried >= self._most or self._ahead(spans, promise[number])
+            if settled and not self._may_repeat(spans, hits[number], promise[number]):
                 continue
             found = self._reader.read(question, [hits[number]])
             spans += [self._weighed(question, span, support[number]) for span in found]
@@ -78,11 +83,16 @@ class SupportedReader:
     def prepare(self, chunk: Chunk) -> None:
         self._reader.prepare(chunk)
 
-    def _may_add(self, spans: Sequence[Span], hit: Hit, promise: float) -> bool:
-        """Whether the passage may hold a better span than these, or the best one's words again."""
+    def _ahead(self, spans: Sequence[Span], promise: float) -> bool:
+        """Whether a passage of this promise can hardly hold a better span than these."""
+        best = max((span.score for span in spans), default=-math.inf)
+        return best - self._weight * promise >= self._headroom
+
+    def _may_repeat(self, spans: Sequence[Span], hit: Hit, promise: float) -> bool:
+        """Whether the passage holds the best span's words and may state the answer too."""
+        if not spans:
+            return False
         best = max(spans, key=lambda span: span.score)
-        if best.score - self._weight * promise < self._headroom:
-            return True
         worth = self._weight * (best.support - promise)
         return worth <= self._repeated and _words(best) in hit.chunk.text
 
