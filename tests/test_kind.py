@@ -43,6 +43,9 @@ def test_holds_kind(question: str, text: str, expected: bool) -> None:
         ("在全国排第几？", "4000亿元", True),
         ("在全国排第几？", "第一", False),
         ("在全国排第几？", "2位", False),
+        # Words of order, and a part of the whole, are of no kind.
+        ("一共花了多少钱？", "首期4000万", False),
+        ("有多少人得了病？", "三分之二的人口", False),
         ("他是第几个儿子？", "次子", False),
         ("改造用了多久？", "43台", True),
         ("改造用了多久？", "一个半赛季", False),
@@ -55,6 +58,7 @@ def test_holds_kind(question: str, text: str, expected: bool) -> None:
         ("What share of them are registered?", "64个备案大模型", True),
         ("How long did it take?", "43台", True),
         ("How long is it?", "64 km", False),
+        ("How long did he live?", "80岁", False),
         ("它在几月份诞生？", "2023年", True),
         ("它在几月份诞生？", "当年8月", False),
         ("它建成于哪一年？", "8月", True),

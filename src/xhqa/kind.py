@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 from xhqa.script import fold
 
@@ -44,12 +45,8 @@ _ASKS_COUNT = re.compile(
     r"how (?:many|much)\b",
     re.I,
 )
-# What may be answered without a number: 次子, 永久.
-_ASKS_LOOSELY = re.compile(
-    r"第几|多久|多长时间|多[大高少]的?比例|how long\b|(?:what|which) (?:share|percent|proportion)",
-    re.I,
-)
-# The same where no unit stands behind the number.
+# The same where no unit stands behind the number. What is asked for so may be answered without one
+# unless _ASKS_COUNT says otherwise: 次子, 永久.
 _ASKS_BEFORE = (
     (
         "share",
@@ -58,25 +55,24 @@ _ASKS_BEFORE = (
     ("money", re.compile(r"how much money", re.I)),
     ("time", re.compile(r"多久|多长时间|how long\b", re.I)),
     ("length", re.compile(r"多久|how long\b", re.I)),
-    ("rank", re.compile(r"第几")),
+    ("age", re.compile(r"多久|how long\b", re.I)),
     ("count", re.compile(r"第几")),
 )
-_BEFORE = (
-    ("share", re.compile("分之|一半")),
-    ("money", re.compile(r"[$¥￥€£]\s*\d")),
-    ("rank", re.compile(r"第\s*[\d一二三四五六七八九十]|[首末]位?|冠|倒数")),
-)
-_ASKS_DATE = (
-    ("year", re.compile(r"(?:哪一?|何)年(?![级代])|(?:what|which) year\b", re.I)),
-    ("month", re.compile(r"几月|哪一?个?月|(?:what|which) month\b", re.I)),
-)
+_BEFORE = (("share", re.compile("百分之")), ("money", re.compile(r"[$¥￥€£]\s*\d")))
+# What asks for a year or a month, and what an answer has of it.
 _DATES = (
-    ("year", re.compile(r"年|世纪|\d{3,4}|\b(?:year|century)\b", re.I)),
-    ("month", re.compile(r"月|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.I)),
+    (
+        re.compile(r"(?:哪一?|何)年(?![级代])|(?:what|which) year\b", re.I),
+        re.compile(r"年|世纪|\d{3,4}|\b(?:year|century)\b", re.I),
+    ),
+    (
+        re.compile(r"几月|哪一?个?月|(?:what|which) month\b", re.I),
+        re.compile(r"月|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.I),
+    ),
 )
 # With one of these a question is not after the number in it.
 _ASKS_OTHERWISE = re.compile("什么|哪|谁|为何|怎|如何")
-# Nor with one of these after the year in it alone.
+# Nor with one of these after the date in it alone.
 _ASKS_BESIDES = re.compile("什么|哪[里个些几位种]|谁|为何|怎|如何|多少|几(?!月)")
 _NUMERAL = re.compile(
     r"[\d一二三四五六七八九十百千万亿两零〇半首无]|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|"
@@ -97,35 +93,40 @@ def holds_kind(question: str, text: str) -> bool:
 def misses_kind(question: str, answer: str) -> bool:
     """Whether a question after a number has an answer without any, or with numbers of nothing but
     other kinds of units, 1330台 for 多少钱, or one after a year or a month an answer without it."""
-    answer = fold(answer)
     asked = _asked(question)
     if asked is None:
-        dates = _asked_dates(question)
-        return bool(dates) and not any(p.search(answer) for name, p in _DATES if name in dates)
-    if _ASKS_COUNT.search(fold(question)) and not _NUMERAL.search(answer):
+        return False
+    answer = fold(answer)
+    if asked.number and not _NUMERAL.search(answer):
+        return True
+    if asked.dates and not any(date.search(answer) for date in asked.dates):
         return True
     given = _kinds(answer, _MEASURED, _BEFORE)
-    return bool(asked and given and not asked & given)
+    return bool(asked.kinds and given and not asked.kinds & given)
+
+
+class _Asked(NamedTuple):
+    """What a question is after: whether a number, the kinds of units as far as it says, and what an
+    answer must hold one of."""
+
+    number: bool
+    kinds: frozenset[str]
+    dates: tuple[re.Pattern[str], ...]
 
 
 @lru_cache(maxsize=256)
-def _asked(question: str) -> frozenset[str] | None:
-    """The kinds of number that a question is after, as far as it says; None if it is after none."""
+def _asked(question: str) -> _Asked | None:
+    """None if it is after neither a number nor a date."""
     question = fold(question)
-    if _ASKS_OTHERWISE.search(question):
-        return None
-    if not _ASKS_COUNT.search(question) and not _ASKS_LOOSELY.search(question):
-        return None
-    return _kinds(question, _ASKS_UNIT, _ASKS_BEFORE)
-
-
-@lru_cache(maxsize=256)
-def _asked_dates(question: str) -> frozenset[str]:
-    """Of year and month what a question is after, if it is after nothing else."""
-    question = fold(question)
+    number = bool(_ASKS_COUNT.search(question))
+    if not _ASKS_OTHERWISE.search(question):
+        kinds = _kinds(question, _ASKS_UNIT, _ASKS_BEFORE)
+        if number or any(pattern.search(question) for _, pattern in _ASKS_BEFORE):
+            return _Asked(number, kinds, ())
     if _ASKS_BESIDES.search(question):
-        return frozenset()
-    return frozenset(name for name, pattern in _ASKS_DATE if pattern.search(question))
+        return None
+    dates = tuple(held for asks, held in _DATES if asks.search(question))
+    return _Asked(False, frozenset(), dates) if dates else None
 
 
 def _kinds(
