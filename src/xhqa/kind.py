@@ -32,7 +32,9 @@ _UNITS = (
     r"|(?P<weight>吨|[公千毫]?[斤克]|(?:tonne|ton|kilogram|gram)s?\b|k?g\b)"
     r"|(?P<time>个?半?(?:工作日|小时|月|世纪|星期|季度|学期|赛季)|年|日|天|周(?![边岁])|分钟?(?![比之])|秒|(?:year|month|week|day|hour|minute)s?\b)"
     r"|(?P<age>周?岁)"
-    r"|(?P<count>[个家名位人户台座条层部张首本页种只头辆艘架所项场届次栋间套件款例])"
+    r"|(?P<people>[名位人])"
+    r"|(?P<households>户|households?\b)"
+    r"|(?P<count>[个家台座条层部张首本页种只头辆艘架所项场届次栋间套件款例])"
 )
 _MEASURED = re.compile(
     r"(?:\d[\d,.]*|[一二三四五六七八九十百千两]+)\s*[余多几]?[十百千万亿兆]*[余多]?\s*"
@@ -59,6 +61,17 @@ _ASKS_BEFORE = (
     ("count", re.compile(r"第几")),
 )
 _BEFORE = (("share", re.compile("百分之")), ("money", re.compile(r"[$¥￥€£]\s*\d")))
+# What is counted may be counted in other words: 几个人, 11位. Only households go by none but their
+# own.
+_ALSO = {"count": {"people", "households"}, "people": {"count"}}
+# What asks for things or people by name, and a bare number: 九大 for 哪几家.
+_ASKS_NAME = re.compile(
+    r"哪[几一些两二三四五六七八九十]?[个些家位所座名种类项款支部本](?![年月天日]|世纪|版本|数|号码)|谁"
+)
+_BARE_NUMBER = re.compile(
+    r"[约近超]?(?=[\d一二两三四五六七八九十])(?:\d[\d,.]*)?(?:[一二两三四五六七八九]?[十百千万亿])*"
+    r"[一二两三四五六七八九]?[余多]?[大个家位名所座种类项款支部本]?"
+)
 # What asks for a year or a month, and what an answer has of it.
 _DATES = (
     (
@@ -92,11 +105,14 @@ def holds_kind(question: str, text: str) -> bool:
 
 def misses_kind(question: str, answer: str) -> bool:
     """Whether a question after a number has an answer without any, or with numbers of nothing but
-    other kinds of units, 1330台 for 多少钱, or one after a year or a month an answer without it."""
+    other kinds of units, 1330台 for 多少钱, one after a year or a month an answer without it, one
+    after things by name a bare number."""
     asked = _asked(question)
     if asked is None:
         return False
-    answer = fold(answer)
+    answer = fold(answer).strip()
+    if asked.name:
+        return bool(_BARE_NUMBER.fullmatch(answer))
     if asked.number and not _NUMERAL.search(answer):
         return True
     if asked.dates and not any(date.search(answer) for date in asked.dates):
@@ -106,23 +122,26 @@ def misses_kind(question: str, answer: str) -> bool:
 
 
 class _Asked(NamedTuple):
-    """What a question is after: whether a number, the kinds of units as far as it says, and what an
-    answer must hold one of."""
+    """What a question is after: whether a number, the kinds of units as far as it says, what an
+    answer must hold one of, and whether things by name."""
 
     number: bool
     kinds: frozenset[str]
-    dates: tuple[re.Pattern[str], ...]
+    dates: tuple[re.Pattern[str], ...] = ()
+    name: bool = False
 
 
 @lru_cache(maxsize=256)
 def _asked(question: str) -> _Asked | None:
-    """None if it is after neither a number nor a date."""
+    """None if it is after none of these."""
     question = fold(question)
     number = bool(_ASKS_COUNT.search(question))
     if not _ASKS_OTHERWISE.search(question):
         kinds = _kinds(question, _ASKS_UNIT, _ASKS_BEFORE)
         if number or any(pattern.search(question) for _, pattern in _ASKS_BEFORE):
-            return _Asked(number, kinds, ())
+            return _Asked(number, kinds.union(*(_ALSO.get(kind, ()) for kind in kinds)))
+    if _ASKS_NAME.search(question) and not number and not _ASKS_TIME.search(question):
+        return _Asked(False, frozenset(), name=True)
     if _ASKS_BESIDES.search(question):
         return None
     dates = tuple(held for asks, held in _DATES if asks.search(question))

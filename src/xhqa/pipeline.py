@@ -25,6 +25,7 @@ from xhqa.index import Change, Changing, Entry, Held, Index, corpus_of
 from xhqa.lexical import overlap as overlap_of
 from xhqa.lexical import query_tokens
 from xhqa.load import load
+from xhqa.named import Gazetteer
 from xhqa.read import Reader
 from xhqa.read.sentence import SentenceReader
 from xhqa.read.supported import SupportedReader
@@ -126,9 +127,9 @@ class Pipeline:
         return self._progress
 
     @property
-    def common_words(self) -> frozenset[str]:
-        """Words that are no names, for ``xhqa.answer.features``."""
-        return self._translator.common
+    def gazetteer(self) -> Gazetteer:
+        """What names are, for ``xhqa.answer.features``."""
+        return self._translator
 
     def ask(
         self,
@@ -158,7 +159,7 @@ class Pipeline:
             spans = state.reader.read(asked, hits)
             spent["retrieve"] += (retrieved - started) * 1000
             spent["read"] += (time.perf_counter() - retrieved) * 1000
-            confidence = calibration.probability(asked, spans, document, self.common_words)
+            confidence = calibration.probability(asked, spans, document, self.gazetteer)
             if best is None or confidence > hurdle * best[0]:
                 best = confidence, reading, hits, spans
         assert best is not None
@@ -172,9 +173,7 @@ class Pipeline:
             confidence,
             calibration.threshold if threshold is None else threshold,
             document,
-            lambda span: calibration.probability(
-                fold(reading), [span], document, self.common_words
-            ),
+            lambda span: calibration.probability(fold(reading), [span], document, self.gazetteer),
             spent | {"total": (time.perf_counter() - began) * 1000},
         )
         empty = not state.index.document_count

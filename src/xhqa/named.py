@@ -1,0 +1,96 @@
+"""What a question names, and whether a text lacks some of it."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple, Protocol
+
+from xhqa.script import fold, question_script
+from xhqa.segment import tagged
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_LATIN = re.compile(r"[a-z][a-z0-9]+")
+_HAN = re.compile(r"[㐀-鿿]{2,}")
+_DIGITS = "零一二三四五六七八九"
+_NAME_FLAGS = frozenset({"nr", "nrt", "nrfg", "ns", "nt", "nz"})
+_QUOTED = re.compile(r"“([^“”]{2,20})”|「([^「」]{2,20})」|『([^『』]{2,20})』|《([^《》]{2,20})》")
+# What the tagger takes for the name of a place is one, if it says of what kind: 静安区.
+_PLACE = re.compile(r"..+[省市县区镇乡村](?<!地区)")
+# With the apostrophe that divides syllables in pinyin, and without the one of a genitive.
+_CAPITALISED = re.compile(r"\b[A-Z][a-z]+(?:['’][aeo][a-z]*)?")
+
+
+class Gazetteer(Protocol):
+    @property
+    def common(self) -> frozenset[str]:
+        """Chinese words that are no names, whatever the tagger takes them for."""
+
+    def romanised(self, word: str) -> frozenset[str]:
+        """The Chinese names that ``word``, in lower case, is in pinyin."""
+
+
+class Lacking(NamedTuple):
+    """Whether a text lacks a name or number of the question, and whether a definite one: of a
+    Chinese question a number, a place of a stated kind or words in quotation marks, of another a
+    Chinese name."""
+
+    any: bool
+    definite: bool
+
+
+class _Name(NamedTuple):
+    """The ways in which a text may write it, any of which will do."""
+
+    forms: frozenset[str]
+    definite: bool
+
+
+def lacking(question: str, text: str, gazetteer: Gazetteer) -> Lacking:
+    """``text`` is looked through without its signs and white space."""
+    named = [name for name in _names(question) if not name.forms <= gazetteer.common]
+    if question_script(question) == "other":
+        for match in _CAPITALISED.finditer(fold(question)):
+            word = match.group().lower().replace("’", "'")
+            if chinese := gazetteer.romanised(word):
+                named.append(_Name(chinese | {word}, True))
+    bare = _bare(text)
+    missing = [name for name in named if not any(_bare(form) in bare for form in name.forms)]
+    return Lacking(bool(missing), any(name.definite for name in missing))
+
+
+@lru_cache(maxsize=256)
+def _names(question: str) -> tuple[_Name, ...]:
+    """The numbers of a question; of a Chinese one its names, its words in Latin letters and what it
+    quotes, of another its words in Chinese characters.
+
+    What another names otherwise is written otherwise in a Chinese text.
+    """
+    question = fold(question).lower()
+    chinese = question_script(question) == "han"
+    # Others write theirs otherwise: 15 million, 1500万.
+    definite = dict.fromkeys(_NUMBER.findall(question), chinese)
+    if chinese:
+        definite |= dict.fromkeys(_LATIN.findall(question), False)
+        definite |= {
+            word: flag == "ns" and bool(_PLACE.fullmatch(word))
+            for word, flag in tagged(question)
+            if flag in _NAME_FLAGS and len(word) > 1
+        }
+        definite |= {"".join(quoted): True for quoted in _QUOTED.findall(question)}
+    else:
+        definite |= dict.fromkeys(_HAN.findall(question), True)
+    return tuple(_Name(_forms(word), is_definite) for word, is_definite in definite.items())
+
+
+def _forms(word: str) -> frozenset[str]:
+    """A number below a hundred may be written in Chinese numerals: 6, 六."""
+    if not re.fullmatch(r"[1-9]\d?", word):
+        return frozenset({word})
+    tens, ones = divmod(int(word), 10)
+    numeral = (_DIGITS[tens] if tens > 1 else "") + ("十" if tens else "")
+    return frozenset({word, numeral + (_DIGITS[ones] if ones else "")})
+
+
+def _bare(text: str) -> str:
+    return "".join(filter(str.isalnum, fold(text).lower()))

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from xhqa.dictionary import Dictionary
+from xhqa.named import Lacking, lacking
+
+NONE, SOME, DEFINITE = Lacking(False, False), Lacking(True, False), Lacking(True, True)
+GAZETTEER = Dictionary(
+    dict,
+    lambda: ["惠及", "西区"],
+    lambda: {"minhang": ["闵行"], "jing'an": ["静安", "靖安"]},
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "expected"),
+    [
+        ("有几座桥？", "", NONE),
+        ("上海有几座桥？", "北京有三座桥", SOME),
+        ("上海有几座桥？", "上海有三座桥", NONE),
+        ("GDP是多少？", "gdp是4000亿元", NONE),
+        ("AI Tower有多高？", "ai塔", SOME),
+        # What the tagger takes for a name is none; one that says what it is, is definite.
+        ("惠及多少个小区？", "有400个小区", NONE),
+        ("静安区有多少台电梯？", "徐汇区有1330台", DEFINITE),
+        ("靜安區有多少台電梯？", "静安区有1330台", NONE),
+        ("静安区有多少台电梯？", "静安有1330台", DEFINITE),
+        # Numbers, with or without commas and in numerals.
+        ("2019年的产值是多少？", "2018年是5亿", DEFINITE),
+        ("3.5%是什么的比例？", "其中3.5%是老人", NONE),
+        ("1000座桥在哪里？", "有1,000座桥", NONE),
+        ("6号楼在哪里？", "六号楼在这里", NONE),
+        ("24号楼在哪里？", "二十四号楼", NONE),
+        ("10号楼在哪里？", "十号楼", NONE),
+        ("60号楼在哪里？", "六十号楼", NONE),
+        ("60号楼在哪里？", "六号楼", DEFINITE),
+        # Quotations, whatever their signs and gaps.
+        ("“十三五”期间建了几座？", "“十四五”期间建了40座", DEFINITE),
+        ("「生活盒子」有几个？", "建成40个“生活 盒子”", NONE),
+        ("《红楼梦》的作者是谁？", "西游记", DEFINITE),
+        ("“AI+养老”是什么？", "AI + 养老 体验店", NONE),
+        # Of other questions only what is written the same way in Chinese is looked for.
+        ("How many lifts are there in London?", "上海", NONE),
+        ("How many were built in 2019?", "2018年建了5座", SOME),
+        ("How many firms are there in Minhang District?", "徐汇有500家", DEFINITE),
+        ("How many firms are there in Minhang District?", "闵行区有500家", NONE),
+        ("How many firms are there in Minhang?", "Minhang has 500", NONE),
+        ("What is Jing’an's GDP?", "靖安", NONE),
+        ("What is Jing'an's GDP?", "徐汇", DEFINITE),
+        ("How large is the Wannan village (宛南六村)?", "宛南四村", DEFINITE),
+        ("How large is the Wannan village (宛南六村)?", "宛南六村", NONE),
+    ],
+)
+def test_what_a_question_names_is_looked_for(question: str, text: str, expected: Lacking) -> None:
+    assert lacking(question, text, GAZETTEER) == expected
