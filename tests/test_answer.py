@@ -15,7 +15,7 @@ from xhqa.types import Answer, Chunk, Document, Hit, Span
 TEXT = (
     "甲镇\r\n\r\n甲镇有三十 座桥。桥都很老。\r\n\r\n后来\r\n\r\n有人说是三十座桥,不多不少,刚刚好。"
 )
-GAZETTEER = Dictionary(dict)
+GAZETTEER = Dictionary(dict, tuple, lambda: ["上海"])
 DOCUMENT = load(TEXT.encode(), "甲.txt")
 CHUNKS = split(DOCUMENT, repair(DOCUMENT), lambda texts: [len(t) for t in texts])
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from xhqa.converse import leans, readings, standalone
-from xhqa.types import Turn
+from xhqa.converse import leans, readings, standalone, unsaid
+from xhqa.types import Chunk, Span, Turn, View
 
 COMPANIES = [Turn("徐汇有多少家大模型企业？", "755家")]
 LEADER = [Turn("期智研究院由谁领衔？", "姚期智")]
@@ -100,3 +100,19 @@ def test_a_question_that_is_only_short_may_stand_alone() -> None:
 def test_a_sentence_is_no_name() -> None:
     history = [Turn("乙村种植什么？", "乙村种植水稻和小麦。")]
     assert standalone("它的学校建于哪年？", history) == "乙村的学校建于哪年？"
+
+
+def test_what_was_answered_before_is_hardly_the_answer_again() -> None:
+    text = "上游要素层、中游模型层。涨幅为75%。"
+    view = View(text, range(len(text)))
+    chunk = Chunk("a", "a", (), 0, len(text), view, ((0, 12), (12, len(text))))
+
+    def span(words: str, score: float) -> Span:
+        at = text.index(words)
+        return Span(chunk, at, at + len(words), score, null_margin=score)
+
+    spans = [span("要素层", 9.0), span("模型层", 4.0), span("75%", 3.5)]
+    assert unsaid(spans, []) == spans
+    history = [Turn("涨了多少？", "75 %"), Turn("上游是哪一层？", "要素层。"), Turn("谁？", None)]
+    found = unsaid(spans, history)
+    assert [(s.score, s.null_margin) for s in found] == [(4.0, 4.0), (3.0, 9.0), (-2.5, 3.5)]

@@ -8,6 +8,7 @@ import pytest
 from xhqa.dictionary import (
     Dictionary,
     common_words,
+    names,
     names_by_pinyin,
     open_dictionary,
     packed,
@@ -31,6 +32,7 @@ ENTRIES = [
     },
     {"simplified": "河", "pinyin": "x", "definitions": ["river bed"]},
     {"simplified": "阿斗", "pinyin": "x", "definitions": ["see 刘禅", "weak person"]},
+    {"simplified": "徐汇区", "pinyin": "Xu2 hui4 Qu1", "definitions": ["Xuhui District"]},
 ]
 
 
@@ -56,6 +58,8 @@ def test_words_that_are_also_names_are_not_common() -> None:
         {"simplified": "河", "pinyin": "he2"},
     ]
     assert common_words(entries) == ["安家"]
+    entries.append({"simplified": "徐匯區", "pinyin": "Xu2 hui4 Qu1"})
+    assert names(entries) == ["上海", "徐汇", "徐汇区", "高峰"]
 
 
 def test_names_are_kept_by_their_pinyin() -> None:
@@ -78,9 +82,10 @@ def test_names_are_kept_by_their_pinyin() -> None:
         "yu'an": ["裕安"],
         "beijing": ["北京"],
     }
-    dictionary = Dictionary(dict, load_names=lambda: {"minhang": ["闵行"]})
+    dictionary = Dictionary(dict, tuple, lambda: ["上海"], lambda: {"minhang": ["闵行"]})
     assert dictionary.romanised("minhang") == {"闵行"}
     assert dictionary.romanised("change") == frozenset()
+    assert dictionary.names == {"上海"}
 
 
 def test_a_word_stands_for_itself_and_its_translations() -> None:
@@ -110,6 +115,8 @@ def test_the_dictionary_is_made_once_and_read_only_when_needed(
     assert len(made) == 1
     (kept,) = (tmp_path / "cache").glob("cc-cedict-*/english.json")
     assert "公司" in open_dictionary(tmp_path / "cache").common
+    assert "徐汇" in open_dictionary(tmp_path / "cache").names
+    assert open_dictionary(tmp_path / "cache").romanised("xuhui") == {"徐汇"}
     assert json.loads(kept.read_text("utf-8"))[stem("firm")] == '{"公司":1.0}'
 
 

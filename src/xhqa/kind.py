@@ -37,7 +37,7 @@ _UNITS = (
     r"|(?P<count>[个家台座条层部张首本页种只头辆艘架所项场届次栋间套件款例])"
 )
 _MEASURED = re.compile(
-    r"(?:\d[\d,.]*|[一二三四五六七八九十百千两]+)\s*[余多几]?[十百千万亿兆]*[余多]?\s*"
+    r"(?:\d[\d,.]*|[一二三四五六七八九十百千两万亿数]+)\s*[余多几]?[十百千万亿兆]*[余多]?\s*"
     rf"(?:thousand|million|billion)?\s*(?:{_UNITS})",
     re.I,
 )
@@ -47,6 +47,7 @@ _ASKS_COUNT = re.compile(
     r"how (?:many|much)\b",
     re.I,
 )
+_SIZE = re.compile(r"多大(?![学比份程])|how (?:big|large)\b", re.I)
 # The same where no unit stands behind the number. What is asked for so may be answered without one
 # unless _ASKS_COUNT says otherwise: 次子, 永久.
 _ASKS_BEFORE = (
@@ -58,7 +59,10 @@ _ASKS_BEFORE = (
     ("time", re.compile(r"多久|多长时间|how long\b", re.I)),
     ("length", re.compile(r"多久|how long\b", re.I)),
     ("age", re.compile(r"多久|how long\b", re.I)),
-    ("count", re.compile(r"第几")),
+    *((kind, re.compile(r"第几")) for kind in ("count", "people")),
+    # 40个 is none.
+    *((kind, _SIZE) for kind in ("area", "volume", "length", "weight", "age", "time", "money")),
+    *((kind, _SIZE) for kind in ("share", "people")),
 )
 _BEFORE = (("share", re.compile("百分之")), ("money", re.compile(r"[$¥￥€£]\s*\d")))
 # What is counted may be counted in other words: 几个人, 11位. Only households go by none but their
@@ -137,9 +141,10 @@ def _asked(question: str) -> _Asked | None:
     question = fold(question)
     number = bool(_ASKS_COUNT.search(question))
     if not _ASKS_OTHERWISE.search(question):
-        kinds = _kinds(question, _ASKS_UNIT, _ASKS_BEFORE)
+        units = _kinds(question, _ASKS_UNIT, ())
+        kinds = _kinds(question, _ASKS_UNIT, _ASKS_BEFORE).union(*(_ALSO.get(u, ()) for u in units))
         if number or any(pattern.search(question) for _, pattern in _ASKS_BEFORE):
-            return _Asked(number, kinds.union(*(_ALSO.get(kind, ()) for kind in kinds)))
+            return _Asked(number, kinds)
     if _ASKS_NAME.search(question) and not number and not _ASKS_TIME.search(question):
         return _Asked(False, frozenset(), name=True)
     if _ASKS_BESIDES.search(question):

@@ -26,6 +26,10 @@ class Gazetteer(Protocol):
     def common(self) -> frozenset[str]:
         """Chinese words that are no names, whatever the tagger takes them for."""
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Chinese names; there are others."""
+
     def romanised(self, word: str) -> frozenset[str]:
         """The Chinese names that ``word``, in lower case, is in pinyin."""
 
@@ -44,11 +48,19 @@ class _Name(NamedTuple):
 
     forms: frozenset[str]
     definite: bool
+    doubtful: bool = False
+    """Of two characters and a place to the tagger, which errs there (惠及): a name only where the
+    dictionary has it too."""
 
 
 def lacking(question: str, text: str, gazetteer: Gazetteer) -> Lacking:
     """``text`` is looked through without its signs and white space."""
-    named = [name for name in _names(question) if not name.forms <= gazetteer.common]
+    named = [
+        name
+        for name in _names(question)
+        if not name.forms <= gazetteer.common
+        and (not name.doubtful or name.forms <= gazetteer.names)
+    ]
     if question_script(question) == "other":
         for match in _CAPITALISED.finditer(fold(question)):
             word = match.group().lower().replace("’", "'")
@@ -69,18 +81,19 @@ def _names(question: str) -> tuple[_Name, ...]:
     question = fold(question).lower()
     chinese = question_script(question) == "han"
     # Others write theirs otherwise: 15 million, 1500万.
-    definite = dict.fromkeys(_NUMBER.findall(question), chinese)
-    if chinese:
-        definite |= dict.fromkeys(_LATIN.findall(question), False)
-        definite |= {
-            word: flag == "ns" and bool(_PLACE.fullmatch(word))
-            for word, flag in tagged(question)
-            if flag in _NAME_FLAGS and len(word) > 1
-        }
-        definite |= {"".join(quoted): True for quoted in _QUOTED.findall(question)}
-    else:
-        definite |= dict.fromkeys(_HAN.findall(question), True)
-    return tuple(_Name(_forms(word), is_definite) for word, is_definite in definite.items())
+    found = {word: _Name(_forms(word), definite=chinese) for word in _NUMBER.findall(question)}
+    if not chinese:
+        found |= {word: _Name(frozenset({word}), definite=True) for word in _HAN.findall(question)}
+        return tuple(found.values())
+    found |= {word: _Name(frozenset({word}), definite=False) for word in _LATIN.findall(question)}
+    for word, flag in tagged(question):
+        if flag in _NAME_FLAGS and len(word) > 1:
+            place = flag == "ns" and bool(_PLACE.fullmatch(word))
+            doubtful = flag == "ns" and len(word) == 2
+            found[word] = _Name(frozenset({word}), place, doubtful)
+    for quoted in map("".join, _QUOTED.findall(question)):
+        found[quoted] = _Name(frozenset({quoted}), definite=True)
+    return tuple(found.values())
 
 
 def _forms(word: str) -> frozenset[str]:

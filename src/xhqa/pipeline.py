@@ -16,7 +16,7 @@ from pathlib import Path
 
 from xhqa.answer import calibration_of, compose, passage_of
 from xhqa.config import Settings, load_settings
-from xhqa.converse import leans, readings, standalone
+from xhqa.converse import leans, readings, standalone, unsaid
 from xhqa.dictionary import Alternatives, Dictionary, Translator, open_dictionary
 from xhqa.digest import outline, summary
 from xhqa.encode import Encoder, Vectors, encoder_of
@@ -157,6 +157,8 @@ class Pipeline:
             hits = self._retrieve(state, asked, top_k, document_ids)
             retrieved = time.perf_counter()
             spans = state.reader.read(asked, hits)
+            if reading != question:
+                spans = unsaid(spans, history)
             spent["retrieve"] += (retrieved - started) * 1000
             spent["read"] += (time.perf_counter() - retrieved) * 1000
             confidence = calibration.probability(asked, spans, document, self.gazetteer)

@@ -17,7 +17,9 @@ _DOUBTFUL = 0.5
 _HEADROOM = 2.0
 _REPEATED = 6.0
 _TRIES = 2
-_MOST = 4
+_MOST = 3
+# What retrieval's score of a passage adds to its promise.
+_FOUND = 0.25
 _HOPELESS = -6.0
 # What a number of another kind than asked for costs.
 _MISMATCH = 3.0
@@ -31,12 +33,13 @@ class SupportedReader:
     so it counts ``doubtful`` times. A number of another kind than the question is after costs a
     span some of its score. ``weight`` is in units of logits.
 
-    Passages are read one at a time, the one with the best sentence first, until the best span is
-    ahead of the next passage's best sentence by ``headroom`` logits, which is more than a span
-    there would have to bring, or ``most`` were read. After that only passages that hold the same
-    words are read, since they may state the answer too, and only those whose best sentence is worth
-    at most ``repeated`` logits less than the answer's own. Where ``tries`` passages have brought
-    nothing but spans whose null margin is below ``hopeless``, the documents do not answer.
+    Passages are read one at a time, in order of their best sentences and a little of retrieval's
+    scores, until the best span is ahead of the next passage's best sentence by ``headroom`` logits,
+    which is more than a span there would have to bring, or ``most`` were read. After that only
+    passages that hold the same words are read, since they may state the answer too, and only those
+    whose best sentence is worth at most ``repeated`` logits less than the answer's own. Where
+    ``tries`` passages have brought nothing but spans whose null margin is below ``hopeless``, the
+    documents do not answer.
     """
 
     def __init__(
@@ -65,7 +68,7 @@ class SupportedReader:
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
         support = [self._sentences.scores(question, hit).tolist() for hit in hits]
         promise = [max(values, default=0.0) for values in support]
-        order = sorted(range(len(hits)), key=lambda number: -promise[number])
+        order = sorted(range(len(hits)), key=lambda n: -promise[n] - _FOUND * hits[n].score)
         spans: list[Span] = []
         tried = 0
         for number in order:
