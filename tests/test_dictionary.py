@@ -7,6 +7,7 @@ import pytest
 
 from xhqa.dictionary import (
     Dictionary,
+    characters_by_reading,
     common_words,
     names,
     names_by_pinyin,
@@ -76,15 +77,17 @@ def test_names_are_kept_by_their_pinyin() -> None:
         {"simplified": "帝都", "pinyin": "di4 du1", "definitions": ["Beijing"]},
     ]
     english, common = turned_round(entries), frozenset(common_words(entries))
-    assert names_by_pinyin(entries, english, common) == {
-        "jing'an": ["静安"],
-        "minhang": ["闵行"],
-        "yu'an": ["裕安"],
-        "beijing": ["北京"],
+    pinyin, readings = names_by_pinyin(entries, english, common), characters_by_reading(entries)
+    assert pinyin == {
+        "jing'an": "jing an",
+        "minhang": "min hang",
+        "yu'an": "yu an",
+        "beijing": "bei jing",
     }
-    dictionary = Dictionary(dict, tuple, lambda: ["上海"], lambda: {"minhang": ["闵行"]})
-    assert dictionary.romanised("minhang") == {"闵行"}
-    assert dictionary.romanised("change") == frozenset()
+    assert (readings["an"], readings["hang"], readings["jing"]) == ("安", "航行", "京静")
+    dictionary = Dictionary(dict, tuple, lambda: ["上海"], lambda: pinyin, lambda: readings)
+    assert dictionary.romanised("minhang") == "[民闵][航行]"
+    assert dictionary.romanised("change") is None
     assert dictionary.names == {"上海"}
 
 
@@ -116,7 +119,7 @@ def test_the_dictionary_is_made_once_and_read_only_when_needed(
     (kept,) = (tmp_path / "cache").glob("cc-cedict-*/english.json")
     assert "公司" in open_dictionary(tmp_path / "cache").common
     assert "徐汇" in open_dictionary(tmp_path / "cache").names
-    assert open_dictionary(tmp_path / "cache").romanised("xuhui") == {"徐汇"}
+    assert open_dictionary(tmp_path / "cache").romanised("xuhui") == "[徐][汇]"
     assert json.loads(kept.read_text("utf-8"))[stem("firm")] == '{"公司":1.0}'
 
 

@@ -10,7 +10,8 @@ GAZETTEER = Dictionary(
     dict,
     lambda: ["西区"],
     lambda: ["上海"],
-    lambda: {"minhang": ["闵行"], "jing'an": ["静安", "靖安"]},
+    lambda: {"minhang": "min hang", "jing'an": "jing an"},
+    lambda: {"min": "民闵", "hang": "行航", "jing": "静靖", "an": "安"},
 )
 
 
@@ -35,6 +36,7 @@ GAZETTEER = Dictionary(
         ("6号楼在哪里？", "六号楼在这里", NONE),
         ("24号楼在哪里？", "二十四号楼", NONE),
         ("10号楼在哪里？", "十号楼", NONE),
+        ("2座桥在哪里？", "那里有两座桥", NONE),
         ("60号楼在哪里？", "六十号楼", NONE),
         ("60号楼在哪里？", "六号楼", DEFINITE),
         # Quotations, whatever their signs and gaps.
@@ -48,7 +50,9 @@ GAZETTEER = Dictionary(
         ("How many firms are there in Minhang District?", "徐汇有500家", DEFINITE),
         ("How many firms are there in Minhang District?", "闵行区有500家", NONE),
         ("How many firms are there in Minhang?", "Minhang has 500", NONE),
-        ("What is Jing’an's GDP?", "靖安", NONE),
+        ("What is Jing’an's GDP?", "静 安", NONE),
+        # Read the same, if not the name that the dictionary has.
+        ("What is Jing'an's GDP?", "靖安", NONE),
         ("What is Jing'an's GDP?", "徐汇", DEFINITE),
         ("How large is the Wannan village (宛南六村)?", "宛南四村", DEFINITE),
         ("How large is the Wannan village (宛南六村)?", "宛南六村", NONE),

@@ -20,7 +20,7 @@ from xhqa.errors import ModelError
 from xhqa.script import ENGLISH_FUNCTION_WORDS, fold
 
 # Raised whenever what is kept in the cache changes.
-_FORMAT = 4
+_FORMAT = 5
 _LATIN = re.compile(r"[a-z][a-z'-]*")
 _NO_SENSE = re.compile(r"^(CL:|variant|old variant|see |also )")
 _REMARK = re.compile(r"\([^)]*\)|\[[^\]]*\]")
@@ -43,8 +43,9 @@ class Translator(Protocol):
     def alternatives(self, words: Iterable[str]) -> list[Alternatives]:
         """For each word itself (1.0) and its translations."""
 
-    def romanised(self, word: str) -> frozenset[str]:
-        """The Chinese names that a lower-case word is in pinyin."""
+    def romanised(self, word: str) -> str | None:
+        """A regular expression for what is read as the lower-case ``word``, if that is a Chinese
+        name in pinyin."""
 
 
 class Dictionary:
@@ -55,15 +56,18 @@ class Dictionary:
         load: Callable[[], Mapping[str, str]],
         load_common: Callable[[], Iterable[str]] = tuple,
         load_names: Callable[[], Iterable[str]] = tuple,
-        load_pinyin: Callable[[], Mapping[str, Sequence[str]]] = dict,
+        load_pinyin: Callable[[], Mapping[str, str]] = dict,
+        load_readings: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         """``load`` gives what ``packed`` made. It is called for the first English word: who asks in
         Chinese does not pay for it. ``load_common`` gives the Chinese words that are no names,
-        ``load_names`` those that are, ``load_pinyin`` what ``names_by_pinyin`` made."""
+        ``load_names`` those that are, ``load_pinyin`` what ``names_by_pinyin`` made and
+        ``load_readings`` what ``characters_by_reading`` did."""
         self._load = load
         self._load_common = load_common
         self._load_names = load_names
         self._load_pinyin = load_pinyin
+        self._load_readings = load_readings
 
     @cached_property
     def _chinese(self) -> Mapping[str, str]:
@@ -79,11 +83,16 @@ class Dictionary:
         return frozenset(self._load_names())
 
     @cached_property
-    def _pinyin(self) -> Mapping[str, Sequence[str]]:
+    def _pinyin(self) -> Mapping[str, str]:
         return self._load_pinyin()
 
-    def romanised(self, word: str) -> frozenset[str]:
-        return frozenset(self._pinyin.get(word, ()))
+    @cached_property
+    def _readings(self) -> Mapping[str, str]:
+        return self._load_readings()
+
+    def romanised(self, word: str) -> str | None:
+        syllables = self._pinyin.get(word, "").split()
+        return "".join(f"[{self._readings[one]}]" for one in syllables) or None
 
     def alternatives(self, words: Iterable[str]) -> list[Alternatives]:
         found: list[Alternatives] = []
@@ -114,6 +123,7 @@ def open_dictionary(cache_dir: Path) -> Dictionary:
         partial(_kept, cache_dir, "common"),
         partial(_kept, cache_dir, "names"),
         partial(_kept, cache_dir, "pinyin"),
+        partial(_kept, cache_dir, "readings"),
     )
 
 
@@ -125,11 +135,13 @@ def _kept(cache_dir: Path, name: str) -> Any:
 
         entries = CcCedict().get_entries()
         english, common = turned_round(entries), common_words(entries)
+        readings = characters_by_reading(entries)
         made = {
             "english": packed(english),
             "common": common,
             "names": names(entries),
             "pinyin": names_by_pinyin(entries, english, frozenset(common)),
+            "readings": readings,
         }
         for part, values in made.items():
             (folder / f"{part}.json").write_text(_json(values), "utf-8")
@@ -172,31 +184,45 @@ def _short(name: str) -> str:
     return re.sub(r"(?<=..)[省市县区镇乡村岛]$", "", name)
 
 
+def characters_by_reading(entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Each syllable of pinyin, without tones, and all characters that may be read so."""
+    found: dict[str, set[str]] = {}
+    for entry in entries:
+        for char, one in _read(entry):
+            found.setdefault(one, set()).add(char)
+    return {one: "".join(sorted(characters)) for one, characters in found.items()}
+
+
 def names_by_pinyin(
     entries: Sequence[Mapping[str, Any]],
     english: Mapping[str, Alternatives],
     common: frozenset[str],
-) -> dict[str, list[str]]:
-    """Pinyin without tones and gaps → the names of two characters or more that it stands for, less
-    what kind of place they are (jing'an: 静安); not where it is another English word."""
-    found: dict[str, set[str]] = {}
+) -> dict[str, str]:
+    """Names of two characters or more as they are written in pinyin, less what kind of place they
+    are, and their syllables: jing'an, "jing an". Not those that are another English word."""
+    found: dict[str, str] = {}
+    meant: dict[str, set[str]] = {}
     for entry in entries:
-        syllables = re.findall(r"[A-Za-z]+(?=\d)", entry["pinyin"])
-        name = fold(entry["simplified"])
-        if not entry["pinyin"][:1].isupper() or not 2 <= len(name) == len(syllables):
-            continue
-        short = _short(name)
-        # The apostrophe tells 裕安, Yu'an, from the one syllable of 元, Yuan.
-        spelt = re.sub(r"(?<=.) (?=[aeo])", "'", " ".join(syllables[: len(short)]).lower())
-        found.setdefault(spelt.replace(" ", ""), set()).add(short)
+        name = _short(fold(entry["simplified"]))
+        syllables = " ".join(one for _, one in _read(entry)[: len(name)])
+        if entry["pinyin"][:1].isupper() and " " in syllables:
+            # The apostrophe tells 裕安, Yu'an, from the one syllable of 元, Yuan.
+            spelt = re.sub(r" (?=[aeo])", "'", syllables).replace(" ", "")
+            found[spelt] = syllables
+            meant.setdefault(spelt, set()).add(name)
 
-    def another_word(pinyin: str, names: set[str]) -> bool:
-        meant = {word for word, trust in english.get(stem(pinyin), {}).items() if trust == 1}
-        return not names & meant and bool(meant & common)
+    def another_word(spelt: str) -> bool:
+        means = {word for word, trust in english.get(stem(spelt), {}).items() if trust == 1}
+        return not meant[spelt] & means and bool(means & common)
 
-    return {
-        pinyin: sorted(names) for pinyin, names in found.items() if not another_word(pinyin, names)
-    }
+    return {spelt: syllables for spelt, syllables in found.items() if not another_word(spelt)}
+
+
+def _read(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The characters of an entry and how they are read; empty where that does not come out even."""
+    syllables = [one.lower() for one in re.findall(r"[A-Za-z:]+(?=\d)", entry["pinyin"])]
+    name = fold(entry["simplified"])
+    return list(zip(name, syllables, strict=True)) if len(name) == len(syllables) else []
 
 
 def turned_round(entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:

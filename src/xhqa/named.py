@@ -30,8 +30,9 @@ class Gazetteer(Protocol):
     def names(self) -> frozenset[str]:
         """Chinese names; there are others."""
 
-    def romanised(self, word: str) -> frozenset[str]:
-        """The Chinese names that ``word``, in lower case, is in pinyin."""
+    def romanised(self, word: str) -> str | None:
+        """A regular expression for what is read as the lower-case ``word``, if that is a Chinese
+        name in pinyin."""
 
 
 class Lacking(NamedTuple):
@@ -61,14 +62,17 @@ def lacking(question: str, text: str, gazetteer: Gazetteer) -> Lacking:
         if not name.forms <= gazetteer.common
         and (not name.doubtful or name.forms <= gazetteer.names)
     ]
+    bare = _bare(text)
+    missing = [
+        name.definite for name in named if not any(_bare(form) in bare for form in name.forms)
+    ]
     if question_script(question) == "other":
         for match in _CAPITALISED.finditer(fold(question)):
             word = match.group().lower().replace("’", "'")
-            if chinese := gazetteer.romanised(word):
-                named.append(_Name(chinese | {word}, True))
-    bare = _bare(text)
-    missing = [name for name in named if not any(_bare(form) in bare for form in name.forms)]
-    return Lacking(bool(missing), any(name.definite for name in missing))
+            sounds = gazetteer.romanised(word)
+            if sounds and not (_bare(word) in bare or re.search(sounds, bare)):
+                missing.append(True)
+    return Lacking(bool(missing), any(missing))
 
 
 @lru_cache(maxsize=256)
@@ -102,7 +106,8 @@ def _forms(word: str) -> frozenset[str]:
         return frozenset({word})
     tens, ones = divmod(int(word), 10)
     numeral = (_DIGITS[tens] if tens > 1 else "") + ("十" if tens else "")
-    return frozenset({word, numeral + (_DIGITS[ones] if ones else "")})
+    numeral += _DIGITS[ones] if ones else ""
+    return frozenset({word, numeral, "两" if word == "2" else numeral})
 
 
 def _bare(text: str) -> str:
