@@ -3,18 +3,19 @@ from __future__ import annotations
 import errno
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from support import HashEncoder, only
 
 from xhqa.config import Settings
+from xhqa.dictionary import Dictionary
 from xhqa.errors import InputError, NotFoundError, StorageFullError
 from xhqa.index import build
 from xhqa.pipeline import Pipeline
 from xhqa.read.sentence import SentenceReader
-from xhqa.types import Chunk, Turn
+from xhqa.types import Chunk, Hit, Span, Turn
 
 MakePipeline = Callable[[dict[str, str | bytes]], Pipeline]
 
@@ -236,3 +237,52 @@ def test_preparing_ends_where_the_index_is_another(make_pipeline: MakePipeline) 
     pipeline = Pipeline(made._state.index, HashEncoder(), made._settings, reader)
     pipeline.prepare()
     assert reader.prepared == ["a#0"]
+
+
+def test_warming_up_reads_what_a_chinese_question_needs(
+    make_pipeline: MakePipeline, encoder: HashEncoder, settings: Settings
+) -> None:
+    loaded: list[str] = []
+
+    def words(name: str) -> Callable[[], list[str]]:
+        def load() -> list[str]:
+            loaded.append(name)
+            return []
+
+        return load
+
+    index = make_pipeline(TOWNS)._state.index
+    dictionary = Dictionary(dict, words("common"), words("names"))
+    pipeline = Pipeline(index, encoder, settings, translator=dictionary)
+    pipeline.warm_up()
+    assert loaded == ["common", "names"]
+    pipeline.ask("上海的学校是哪年建的？")
+    assert loaded == ["common", "names"]
+
+
+def test_a_completed_question_is_not_answered_with_what_was_said(
+    make_pipeline: MakePipeline, encoder: HashEncoder, settings: Settings
+) -> None:
+    class Numbers:
+        name = "span"
+
+        def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
+            return [
+                Span(hit.chunk, at, at + 2, score, null_margin=score)
+                for hit in hits
+                for words, score in (("三十", 22.0), ("五千", 7.0))
+                if (at := hit.chunk.text.find(words)) >= 0
+            ]
+
+        def prepare(self, chunk: Chunk) -> None: ...
+
+    pipeline = make_pipeline(TOWNS)
+    said = [Turn("甲镇的桥有多少座？", "三十")]
+    spans = Pipeline(pipeline._state.index, encoder, settings, Numbers())
+    assert spans.ask("甲镇的桥有多少座？").text == "三十"
+    assert spans.ask("甲镇的桥有多少座？", said).text == "三十"
+    assert spans.ask("它的人口是多少？", said).text == "五千"
+    # Of whole sentences one may answer twice.
+    sentence = "甲镇有三十座桥，都很古老。"
+    said = [Turn("甲镇的桥有多少座？", sentence)]
+    assert pipeline.ask("它的桥古老吗？", said).text == sentence

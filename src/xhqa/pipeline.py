@@ -157,7 +157,8 @@ class Pipeline:
             hits = self._retrieve(state, asked, top_k, document_ids)
             retrieved = time.perf_counter()
             spans = state.reader.read(asked, hits)
-            if reading != question:
+            # A sentence that has answered once may hold another answer.
+            if reading != question and state.reader.name != SentenceReader.name:
                 spans = unsaid(spans, history)
             spent["retrieve"] += (retrieved - started) * 1000
             spent["read"] += (time.perf_counter() - retrieved) * 1000
@@ -184,7 +185,8 @@ class Pipeline:
     def warm_up(self) -> None:
         """Load what the first question would have to wait for: word lists, the tagger."""
         try:
-            self.ask("有哪些人？")
+            # It has a name in it: what are names is read for one.
+            self.ask("上海有哪些人？")
         except XhqaError as error:
             logger.warning("the first question cannot be answered: %s", error)
 
