@@ -28,7 +28,11 @@ GAZETTEER = Dictionary(
         ("西区有多少个小区？", "有400个小区", NONE),
         ("静安区有多少台电梯？", "徐汇区有1330台", DEFINITE),
         ("靜安區有多少台電梯？", "静安区有1330台", NONE),
-        ("静安区有多少台电梯？", "静安有1330台", DEFINITE),
+        ("静安区有多少台电梯？", "静安有1330台", NONE),
+        # The tagger takes it for a person.
+        ("杨浦区有多少台电梯？", "静安有1330台", DEFINITE),
+        ("浦东新区有多少台电梯？", "浦东有1330台", NONE),
+        ("浦东新区有多少台电梯？", "徐汇有1330台", DEFINITE),
         # Numbers, with or without commas and in numerals.
         ("2019年的产值是多少？", "2018年是5亿", DEFINITE),
         ("3.5%是什么的比例？", "其中3.5%是老人", NONE),

@@ -15,8 +15,8 @@ _HAN = re.compile(r"[㐀-鿿]{2,}")
 _DIGITS = "零一二三四五六七八九"
 _NAME_FLAGS = frozenset({"nr", "nrt", "nrfg", "ns", "nt", "nz"})
 _QUOTED = re.compile(r"“([^“”]{2,20})”|「([^「」]{2,20})」|『([^『』]{2,20})』|《([^《》]{2,20})》")
-# What the tagger takes for the name of a place is one, if it says of what kind: 静安区.
-_PLACE = re.compile(r"..+[省市县区镇乡村](?<!地区)")
+# A name that says what kind of place it is of: 静安区. A text may leave that out.
+_PLACE = re.compile(r"(?P<name>..+?)(?:新区|[省市县区镇乡村])(?<!地区)")
 # With the apostrophe that divides syllables in pinyin, and without the one of a genitive.
 _CAPITALISED = re.compile(r"\b[A-Z][a-z]+(?:['’][aeo][a-z]*)?")
 
@@ -92,9 +92,9 @@ def _names(question: str) -> tuple[_Name, ...]:
     found |= {word: _Name(frozenset({word}), definite=False) for word in _LATIN.findall(question)}
     for word, flag in tagged(question):
         if flag in _NAME_FLAGS and len(word) > 1:
-            place = flag == "ns" and bool(_PLACE.fullmatch(word))
-            doubtful = flag == "ns" and len(word) == 2
-            found[word] = _Name(frozenset({word}), place, doubtful)
+            place = _PLACE.fullmatch(word)
+            forms = frozenset({word, place["name"] if place else word})
+            found[word] = _Name(forms, bool(place), doubtful=flag == "ns" and len(word) == 2)
     for quoted in map("".join, _QUOTED.findall(question)):
         found[quoted] = _Name(frozenset({quoted}), definite=True)
     return tuple(found.values())
