@@ -34,7 +34,9 @@ def test_holds_kind(question: str, text: str, expected: bool) -> None:
         ("涉及多少户居民？", "9877户", False),
         # Households are counted by their own word; all else may be counted otherwise.
         ("涉及多少户居民？", "40个", True),
+        ("涉及多少户居民？", "40个家庭", False),
         ("How many households?", "40个", True),
+        ("How many families?", "40户", False),
         ("可以供几个玩家操作？", "四名", False),
         ("办学时有多少人？", "181位学生", False),
         ("有几个家庭？", "9877户", False),

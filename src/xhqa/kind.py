@@ -33,7 +33,7 @@ _UNITS = (
     r"|(?P<time>个?半?(?:工作日|小时|月|世纪|星期|季度|学期|赛季)|年|日|天|周(?![边岁])|分钟?(?![比之])|秒|(?:year|month|week|day|hour|minute)s?\b)"
     r"|(?P<age>周?岁)"
     r"|(?P<people>[名位人])"
-    r"|(?P<households>户|households?\b)"
+    r"|(?P<households>户|个?家庭|(?:households?|famil(?:y|ies))\b)"
     r"|(?P<count>[个家台座条层部张首本页种只头辆艘架所项场届次栋间套件款例])"
 )
 _MEASURED = re.compile(
