@@ -1,8 +1,8 @@
 """The multilingual encoder as an ONNX graph, with or without the reader's head.
 
 Word, position and token type embeddings are looked up outside (``xhqa.session``): they are most of
-the weights, and both models share them. Attention, bias and normalisation are ONNX Runtime's fused
-operators (github.com/microsoft/onnxruntime, docs/ContribOperators.md).
+the weights, and both models share them. Attention and GELU are ONNX Runtime's fused operators
+(github.com/microsoft/onnxruntime, docs/ContribOperators.md).
 
 In int8 a matrix has a scale for each output, what it multiplies one for the whole tensor, found
 when it is run. Single channels and neurons with values many times those of all others (Dettmers et
@@ -72,16 +72,19 @@ def bert(
     network, which is what outliers are found by. Nothing is sifted then.
 
     With the ``probe``, a linear layer that gives each token a logit for beginning and one for
-    ending an answer, the graph sifts. It then takes one row, and a third input, ``stays`` bool[t]:
-    which tokens go on whatever the probe says of them. Those left out have the logits ``SIFTED``.
+    ending an answer, the graph sifts. It then has another input, ``stays`` bool[t]: which tokens
+    go on whatever the probe says of them. Those left out have the logits ``SIFTED``.
 
     ``up_to`` a layer the graph gives the states that the layers below it make of the embeddings;
-    ``from_layer`` on it takes such states for embeddings.
+    ``from_layer`` on it takes such states for embeddings. Such a part, and a graph that sifts,
+    takes one row and so no ``mask``, which would cost attention a fifth more time.
     """
     from onnx import TensorProto, checker, helper, numpy_helper
 
     if inner:
         probe = None
+    # An input without a name is left out.
+    mask = MASK if (probe, up_to, from_layer) == (None, None, None) else ""
     nodes: list[NodeProto] = []
     constants = []
 
@@ -107,12 +110,22 @@ def bert(
         constants.append(tensor)
         return name, constant(f"{name}.scale", scale)
 
-    def times(output: str, left: str, name: str, matrix: npt.NDArray[np.float32]) -> str:
+    def times(
+        output: str,
+        left: str,
+        name: str,
+        matrix: npt.NDArray[np.float32],
+        bias: npt.NDArray[np.float32],
+    ) -> str:
+        added = constant(f"{name}.bias", bias)
         if outliers is None:
-            return apply("MatMul", output, left, constant(name, matrix), fused=False)
-        return apply("DynamicQuantizeMatMul", output, left, *quantised(name, matrix))
+            weight = constant(f"{name}.weight", matrix)
+            product = apply("MatMul", f"{output}.product", left, weight, fused=False)
+            return apply("Add", output, product, added, fused=False)
+        # The fourth input, zero points, is left out.
+        return apply("DynamicQuantizeMatMul", output, left, *quantised(name, matrix), "", added)
 
-    def attention(at: str, state: str, mask: str) -> str:
+    def attention(at: str, state: str) -> str:
         kinds = [f"{at}.attention.self.{kind}" for kind in ("query", "key", "value")]
         matrix = np.hstack([weights[f"{kind}.weight"].T for kind in kinds])
         bias = constant(f"{at}.qkv.bias", np.hstack([weights[f"{kind}.bias"] for kind in kinds]))
@@ -129,10 +142,13 @@ def bert(
         inputs = values, name, bias, step, scale, mask, zero, none.name
         return apply("QAttention", f"{at}.attended", *inputs, num_heads=heads)
 
-    def joined(output: str, new: str, old: str, norm: str, bias: str) -> str:
-        """The layer norm of new + its bias + old."""
-        parts = vector(f"{norm}.weight"), vector(f"{norm}.bias"), vector(f"{bias}.bias")
-        return apply("SkipLayerNormalization", output, new, old, *parts, epsilon=epsilon)
+    def normed(output: str, norm: str, state: str) -> str:
+        parts = state, vector(f"{norm}.weight"), vector(f"{norm}.bias")
+        return apply("LayerNormalization", output, *parts, fused=False, axis=-1, epsilon=epsilon)
+
+    def joined(output: str, new: str, old: str, norm: str) -> str:
+        """The layer norm of a sum."""
+        return normed(output, norm, apply("Add", f"{output}.sum", new, old, fused=False))
 
     seen: list[str] = []
 
@@ -158,11 +174,10 @@ def bert(
             entered = apply("Mul", f"{at}.damped", state, damping, fused=False)
             up, bias, down = up / factor[:, None], bias.copy(), down.copy()
             up[:, far.neurons], bias[far.neurons], down[far.neurons] = 0, 0, 0
-        wide = times(f"{at}.wide", entered, f"{first}.weight", up)
-        wide = apply("BiasGelu", f"{at}.gelu", wide, constant(f"{first}.bias", bias))
-        narrow = times(f"{at}.narrow", wide, f"{second}.weight", down)
+        wide = apply("Gelu", f"{at}.gelu", times(f"{at}.wide", entered, first, up, bias))
+        narrow = times(f"{at}.narrow", wide, second, down, weights[f"{second}.bias"])
         seen.extend((state, wide))
-        return joined(f"{at}.output", narrow, rest, f"{at}.output.LayerNorm", second)
+        return joined(f"{at}.output", narrow, rest, f"{at}.output.LayerNorm")
 
     def integer(name: str, value: int) -> str:
         constants.append(numpy_helper.from_array(np.array([value], np.int64), name))
@@ -193,26 +208,21 @@ def bert(
 
     state = EMBEDDINGS
     if from_layer is None:
-        norm = "embeddings.LayerNorm"
-        parts = state, vector(f"{norm}.weight"), vector(f"{norm}.bias")
-        options = {"axis": -1, "epsilon": epsilon}
-        state = apply("LayerNormalization", "embedded", *parts, fused=False, **options)
+        state = normed("embedded", "embeddings.LayerNorm", state)
     layers = 0
     while f"encoder.layer.{layers}.output.dense.weight" in weights:
         layers += 1
-    mask = MASK
     for layer in range(from_layer or 0, layers if up_to is None else up_to):
         at = f"encoder.layer.{layer}"
         if probe is not None and layer == probed(layers):
             guesses = linear(probe, state)
             places = sift(guesses)
             state = apply("Gather", "sifted.state", state, places, fused=False, axis=1)
-            mask = apply("Gather", "sifted.mask", MASK, places, fused=False, axis=1)
-        attended = attention(at, state, mask)
+        attended = attention(at, state)
         dense = f"{at}.attention.output.dense"
-        mixed = times(f"{at}.mixed", attended, f"{dense}.weight", weights[f"{dense}.weight"].T)
-        norm = f"{at}.attention.output.LayerNorm"
-        state = joined(f"{at}.middle", mixed, state, norm, dense)
+        matrix, bias = weights[f"{dense}.weight"].T, weights[f"{dense}.bias"]
+        mixed = times(f"{at}.mixed", attended, dense, matrix, bias)
+        state = joined(f"{at}.middle", mixed, state, f"{at}.attention.output.LayerNorm")
         state = feed_forward(at, state, None if outliers is None else outliers[layer])
     hidden = size = len(weights["embeddings.LayerNorm.weight"])
     if inner:
@@ -233,10 +243,9 @@ def bert(
     apply("Identity", OUTPUT, state, fused=False)
 
     floats, integers = TensorProto.FLOAT, TensorProto.INT32
-    inputs = [
-        helper.make_tensor_value_info(EMBEDDINGS, floats, ["batch", "tokens", hidden]),
-        helper.make_tensor_value_info(MASK, integers, ["batch", "tokens"]),
-    ]
+    inputs = [helper.make_tensor_value_info(EMBEDDINGS, floats, ["batch", "tokens", hidden])]
+    if mask:
+        inputs.append(helper.make_tensor_value_info(mask, integers, ["batch", "tokens"]))
     if probe is not None:
         inputs.append(helper.make_tensor_value_info(STAYS, TensorProto.BOOL, ["tokens"]))
     graph = helper.make_graph(
