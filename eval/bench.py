@@ -209,7 +209,9 @@ def _command(*arguments: str) -> list[str]:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    return os.environ | {"XHQA_INDEX_DIR": str(settings.index_dir.resolve())}
+    # Every question is to be worked out each time.
+    fixed = {"XHQA_INDEX_DIR": str(settings.index_dir.resolve()), "XHQA_KEPT_ANSWERS": "0"}
+    return os.environ | fixed
 
 
 @contextmanager

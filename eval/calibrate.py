@@ -106,6 +106,8 @@ def main() -> None:
     near = near_misses(own, args.unanswerable, rng)
     for script in _SCRIPTS:
         asked = [q for q in answerable if question_script(q.question) == script]
+        if not asked:
+            continue
         absent = [
             _unanswerable(question)
             for pool in (others, near)

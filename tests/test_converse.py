@@ -112,7 +112,11 @@ def test_what_was_answered_before_is_hardly_the_answer_again() -> None:
         return Span(chunk, at, at + len(words), score, null_margin=score)
 
     spans = [span("要素层", 9.0), span("模型层", 4.0), span("75%", 3.5)]
-    assert unsaid(spans, []) == spans
+    asked = "中游又是哪一层？"
+    assert unsaid(asked, spans, []) == spans
     history = [Turn("涨了多少？", "75 %"), Turn("上游是哪一层？", "要素层。"), Turn("谁？", None)]
-    found = unsaid(spans, history)
+    found = unsaid(asked, spans, history)
     assert [(s.score, s.null_margin) for s in found] == [(4.0, 4.0), (3.0, 9.0), (-2.5, 3.5)]
+    # Who asks the same again gets the same answer, but not that of another turn.
+    again = unsaid("那上游到底是哪一层？", spans, history)
+    assert [s.score for s in again] == [9.0, 4.0, -2.5]

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from xhqa.dictionary import Dictionary
+from xhqa.dictionary import Dictionary, packed, stem
 from xhqa.named import Lacking, lacking
 
 NONE, SOME, DEFINITE = Lacking(False, False), Lacking(True, False), Lacking(True, True)
 GAZETTEER = Dictionary(
-    dict,
+    lambda: packed({stem("minhang"): {"敏航桥": 1.0}}),
     lambda: ["西区"],
     lambda: ["上海"],
     lambda: {"minhang": "min hang", "jing'an": "jing an"},
@@ -43,9 +43,21 @@ GAZETTEER = Dictionary(
         ("2座桥在哪里？", "那里有两座桥", NONE),
         ("60号楼在哪里？", "六十号楼", NONE),
         ("60号楼在哪里？", "六号楼", DEFINITE),
+        ("3号楼有多少户？", "13号楼有40户", DEFINITE),
+        ("超过100000张卡在哪里？", "10万张卡在这里", NONE),
+        ("1970年代的厂长是谁？", "上世纪七十年代的厂长", NONE),
+        # A text that speaks of this year may mean any; what is put in brackets only explains.
+        ("2025年建了几座？", "今年建了三座", SOME),
+        ("2025座桥在哪里？", "今年建了三座", DEFINITE),
+        ("“十四五”期间（2021-2025年）建了几座？", "“十四五”期间建了40座", SOME),
+        # What a place is in may be left out, and all of what kind it is.
+        ("上海市徐汇区有几座桥？", "徐汇有三座桥", SOME),
+        ("西藏自治区首府是哪里？", "西藏的首府是拉萨", NONE),
+        ("香港特别行政区首长是谁？", "香港的首长", NONE),
         # Quotations, whatever their signs and gaps.
         ("“十三五”期间建了几座？", "“十四五”期间建了40座", DEFINITE),
         ("「生活盒子」有几个？", "建成40个“生活 盒子”", NONE),
+        ('"模速空间"在哪里？', "张江", DEFINITE),
         ("《红楼梦》的作者是谁？", "西游记", DEFINITE),
         ("“AI+养老”是什么？", "AI + 养老 体验店", NONE),
         # Of other questions only what is written the same way in Chinese is looked for.
@@ -54,6 +66,11 @@ GAZETTEER = Dictionary(
         ("How many firms are there in Minhang District?", "徐汇有500家", DEFINITE),
         ("How many firms are there in Minhang District?", "闵行区有500家", NONE),
         ("How many firms are there in Minhang?", "Minhang has 500", NONE),
+        ("How many firms are there in Minhang?", "敏航桥有500家", NONE),
+        ("How many live in 15 million flats?", "1500万", NONE),
+        # In a question of both scripts the words it is asked in are no names.
+        ("AI Tower在哪里？", "AI Tower", NONE),
+        ("Who leads 期智研究院 and what does it do?", "期智研究院", NONE),
         ("What is Jing’an's GDP?", "静 安", NONE),
         # Read the same, if not the name that the dictionary has.
         ("What is Jing'an's GDP?", "靖安", NONE),

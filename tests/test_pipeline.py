@@ -4,6 +4,7 @@ import errno
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,9 @@ def test_a_follow_up_is_completed_from_history(make_pipeline: MakePipeline) -> N
 def test_a_completed_question_stands_unless_it_is_far_better_as_it_is(
     make_pipeline: MakePipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline = make_pipeline(TOWNS)
+    made = make_pipeline(TOWNS)
+    forgetful = made._settings.model_copy(update={"kept_answers": 0})
+    pipeline = Pipeline(made._state.index, made._encoder, forgetful)
     history = [Turn("乙村种植什么？", "水稻和小麦")]
     given: dict[str, float] = {}
     asked: list[str] = []
@@ -286,3 +289,45 @@ def test_a_completed_question_is_not_answered_with_what_was_said(
     sentence = "甲镇有三十座桥，都很古老。"
     said = [Turn("甲镇的桥有多少座？", sentence)]
     assert pipeline.ask("它的桥古老吗？", said).text == sentence
+
+
+class Counting(Preparing):
+    """A reader that notes what it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
+        self.asked.append(question)
+        return [Span(hit.chunk, 0, 2, 9.0, null_margin=9.0) for hit in hits]
+
+
+def test_who_asks_again_gets_the_same_answer_at_once(make_pipeline: MakePipeline) -> None:
+    made, reader = make_pipeline(TOWNS), Counting()
+    pipeline = Pipeline(made._state.index, HashEncoder(), made._settings, reader)
+    first = pipeline.ask("甲镇有几座桥？")
+    asked = len(reader.asked)
+    again = pipeline.ask(" 甲镇有几座桥？ ", [], 5)
+    assert len(reader.asked) == asked
+    assert (again.timings_ms["retrieve"], again.timings_ms["read"]) == (0.0, 0.0)
+    assert 0 < again.timings_ms["total"] < first.timings_ms["total"]
+    assert replace(again, timings_ms=first.timings_ms) == first
+    # Whatever else is asked differently is another question, and so is one of another index.
+    for number, more in enumerate(
+        [{"top_k": 1}, {"document_ids": ["甲"]}, {"history": [Turn("谁？", None)]}], 1
+    ):
+        pipeline.ask("甲镇有几座桥？", **more)
+        assert len(reader.asked) > asked, number
+        asked = len(reader.asked)
+    pipeline.remove("乙")
+    assert {p.document_id for p in pipeline.ask("甲镇有几座桥？").passages} == {"甲"}
+    # None are kept where the settings or a shared index say so.
+    for other in ({"kept_answers": 0}, {"store": "milvus", "milvus_uri": "here.db"}):
+        reader = Counting()
+        forgetful = made._settings.model_copy(update=other)
+        pipeline = Pipeline(made._state.index, HashEncoder(), forgetful, reader)
+        pipeline.ask("甲镇有几座桥？")
+        asked = len(reader.asked)
+        pipeline.ask("甲镇有几座桥？")
+        assert len(reader.asked) == 2 * asked

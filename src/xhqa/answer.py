@@ -21,8 +21,8 @@ class Features:
     """What the probability that the best span is right is made of: its null margin, its support,
     its lead in score over the next different answer, and, 0 or 1, whether a name or number of the
     question stands neither in its passage nor in a heading above (``missing``), whether it is a
-    definite one (``absent``, ``xhqa.named``), and whether the question is after another kind of
-    thing (``mismatch``)."""
+    definite one (``absent``, ``xhqa.named``), and how far the question is after another kind of
+    thing (``mismatch``, ``xhqa.kind``)."""
 
     null_margin: float
     support: float
@@ -90,7 +90,7 @@ _CALIBRATIONS = {
         weights=Features(
             null_margin=0.304, support=3.884, lead=0, missing=-0.859, absent=-3.864, mismatch=-4
         ),
-        threshold=0.160,
+        threshold=0.170,
     ),
     ("span", "other"): Calibration(
         bias=-5.452,

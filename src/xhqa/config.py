@@ -64,6 +64,12 @@ class Settings(BaseSettings):
         description="What runs the bundled encoder and the span reader: `onnx` (ONNX Runtime, in "
         "int8) or `torch`, the reference in float32, which takes longer and more memory.",
     )
+    kept_answers: int = Field(
+        1024,
+        ge=0,
+        description="How many of the last questions' answers are kept, to be given at once when "
+        "asked again (`faiss`).",
+    )
     threads: int = Field(
         0, ge=0, description="CPU threads of the models; 0 lets the libraries choose."
     )

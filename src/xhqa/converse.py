@@ -55,8 +55,10 @@ _REACH = 200
 # A pronoun later than this many words usually stands for something in its own question.
 _PRONOUN_REACH = 5
 _BARE_ENGLISH_WORDS = 4
-# What it costs a span, in logits, to say what was answered before.
+# What it costs a span, in logits, to say what was answered before, and the share of a question that
+# is known from an earlier one where it asks the same again.
 _SAID_COST = 6.0
+_AGAIN = 0.8
 
 
 def readings(question: str, history: Sequence[Turn]) -> tuple[str, ...]:
@@ -82,10 +84,14 @@ def standalone(question: str, history: Sequence[Turn]) -> str:
     return found[0] if found and leaning else question.strip()
 
 
-def unsaid(spans: Sequence[Span], history: Sequence[Turn]) -> list[Span]:
+def unsaid(question: str, spans: Sequence[Span], history: Sequence[Turn]) -> list[Span]:
     """The spans, best first, less a cost for those that an earlier turn was answered with: who asks
-    on asks for something else."""
-    said = {_bare(turn.answer) for turn in history if turn.answer}
+    on asks for something else, unless the question says little that the earlier one does not."""
+    said = {
+        _bare(turn.answer)
+        for turn in history
+        if turn.answer and not _asks_again(question, turn.question)
+    }
     weighed = (
         replace(
             span,
@@ -94,6 +100,19 @@ def unsaid(spans: Sequence[Span], history: Sequence[Turn]) -> list[Span]:
         for span in spans
     )
     return sorted(weighed, key=lambda span: -span.score)
+
+
+def _asks_again(question: str, before: str) -> bool:
+    """Whether nearly all characters of the question's nouns are in the one before, or whether it
+    has none and asks in the same words: 它有多少？"""
+    question, before = fold(question).lower(), fold(before).lower()
+    nouns = "".join(
+        word for word, flag in tagged(_ASKING.sub(" ", question)) if flag.startswith(_NOUN_FLAGS)
+    )
+    nouns = "".join(filter(str.isalnum, nouns))
+    if not nouns:
+        return set(_ASKING.findall(question)) <= set(_ASKING.findall(before))
+    return sum(char in before for char in nouns) >= _AGAIN * len(nouns)
 
 
 def _bare(text: str) -> str:

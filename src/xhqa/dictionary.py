@@ -20,7 +20,7 @@ from xhqa.errors import ModelError
 from xhqa.script import ENGLISH_FUNCTION_WORDS, fold
 
 # Raised whenever what is kept in the cache changes.
-_FORMAT = 5
+_FORMAT = 6
 _LATIN = re.compile(r"[a-z][a-z'-]*")
 _NO_SENSE = re.compile(r"^(CL:|variant|old variant|see |also )")
 _REMARK = re.compile(r"\([^)]*\)|\[[^\]]*\]")
@@ -198,18 +198,22 @@ def names_by_pinyin(
     english: Mapping[str, Alternatives],
     common: frozenset[str],
 ) -> dict[str, str]:
-    """Names of two characters or more as they are written in pinyin, less what kind of place they
-    are, and their syllables: jing'an, "jing an". Not those that are another English word."""
+    """Names of two characters or more that English writes in pinyin, less what kind of place they
+    are, and their syllables: jing'an, "jing an". Not those that are another English word or a first
+    name (阿兰, "Alan (name)")."""
     found: dict[str, str] = {}
     meant: dict[str, set[str]] = {}
     for entry in entries:
         name = _short(fold(entry["simplified"]))
         syllables = " ".join(one for _, one in _read(entry)[: len(name)])
-        if entry["pinyin"][:1].isupper() and " " in syllables:
+        senses = " ".join(entry["definitions"]).lower()
+        written = syllables.replace(" ", "") in re.sub("[^a-z]", "", senses)
+        if entry["pinyin"][:1].isupper() and " " in syllables and written:
             # The apostrophe tells 裕安, Yu'an, from the one syllable of 元, Yuan.
             spelt = re.sub(r" (?=[aeo])", "'", syllables).replace(" ", "")
-            found[spelt] = syllables
             meant.setdefault(spelt, set()).add(name)
+            if "(name)" not in senses:
+                found[spelt] = syllables
 
     def another_word(spelt: str) -> bool:
         means = {word for word, trust in english.get(stem(spelt), {}).items() if trust == 1}

@@ -24,29 +24,36 @@ _NUMBER = re.compile(r"\d|[一二三四五六七八九十百千万亿两]+[余�
 # Units by what they measure, the first that fits counts: 个月 before 个.
 _UNITS = (
     r"(?P<share>[%％‰]|percent\b|成(?![立为员])|个百分点)"
-    r"|(?P<money>[美欧日港澳]?元|人民币|英?镑|法郎|卢布|比索|块钱?|钱|(?:dollar|euro|pound|yuan|cent)s?\b)"
+    r"|(?P<money>[美欧日港澳韩台]?[元币圆]|美金|人民币|英?镑|法郎|卢[布比]|比索|块(?=[钱\W]|$)|钱|(?:dollar|euro|pound|yuan|cent)s?\b)"
     r"|(?P<area>平方|公顷|亩|(?:square|hectare|acre)s?\b)"
     r"|(?P<volume>立方|毫?升(?!级))"
     r"|(?P<length>公里|千米|[厘毫分海]?米|英[里尺寸]|里(?!程)|(?:kilo|centi|milli)?met(?:er|re)s?\b|[kcm]?m\b|"
     r"(?:mile|inch|yard)s?\b|f(?:ee|oo)t\b)"
     r"|(?P<weight>吨|[公千毫]?[斤克]|(?:tonne|ton|kilogram|gram)s?\b|k?g\b)"
-    r"|(?P<time>个?半?(?:工作日|小时|月|世纪|星期|季度|学期|赛季)|年|日|天|周(?![边岁])|分钟?(?![比之])|秒|(?:year|month|week|day|hour|minute)s?\b)"
+    r"|(?P<time>个?[半多]?(?:工作日|小时|月|世纪|星期|季度|学期|赛季)|年|日|天|周(?![边岁])|分钟?(?![比之])|秒|(?:year|month|week|day|hour|minute)s?\b)"
     r"|(?P<age>周?岁)"
     r"|(?P<people>[名位人])"
     r"|(?P<households>户|个?家庭|(?:households?|famil(?:y|ies))\b)"
-    r"|(?P<count>[个家台座条层部张首本页种只头辆艘架所项场届次栋间套件款例])"
+    r"|(?P<firms>家)"
+    r"|(?P<count>[个台座条层部张首本页种只头辆艘架所项场届次栋间套件款例])"
 )
+# Possessive, and begun only where a number begins: a long one is gone through once.
 _MEASURED = re.compile(
-    r"(?:\d[\d,.]*|[一二三四五六七八九十百千两万亿数]+)\s*[余多几]?[十百千万亿兆]*[余多]?\s*"
-    rf"(?:thousand|million|billion)?\s*(?:{_UNITS})",
+    r"(?:(?<!\d)(?<!\d[,.])\d[\d,.]*+|(?<![一二三四五六七八九十百千两万亿数])"
+    r"[一二三四五六七八九十百千两万亿数]++)\s*+[余多几]?(?:个(?=[万亿]))?+[十百千万亿兆]*+[余多]?\s*+"
+    # 3个亿 may be of anything.
+    rf"(?:thousand|million|billion)?\s*+(?:{_UNITS}|(?P<any>(?<=[万亿])))",
     re.I,
 )
 _ASKS_UNIT = re.compile(rf"(?:多少|几|how many)\s*[十百千万亿]*(?:{_UNITS})", re.I)
 _ASKS_COUNT = re.compile(
-    rf"多少|百分之几|(?<![第哪这近前后])几(?!月)\s*[十百千万亿]*(?:{_UNITS})|"
+    rf"多少|百分之几|(?<![第哪这那近前后些过举列出])几(?!月)\s*[十百千万亿]*(?:{_UNITS})|"
     r"how (?:many|much)\b",
     re.I,
 )
+# What a size is stated in; other things that are counted say less of it.
+_SIZES = "area", "volume", "length", "weight", "age", "time", "money", "share", "people"
+_COUNTS = frozenset({"count", "firms", "households"})
 _SIZE = re.compile(r"多大(?![学比份程])|how (?:big|large)\b", re.I)
 # The same where no unit stands behind the number. What is asked for so may be answered without one
 # unless _ASKS_COUNT says otherwise: 次子, 永久.
@@ -60,39 +67,57 @@ _ASKS_BEFORE = (
     ("length", re.compile(r"多久|how long\b", re.I)),
     ("age", re.compile(r"多久|how long\b", re.I)),
     *((kind, re.compile(r"第几")) for kind in ("count", "people")),
-    # 40个 is none.
-    *((kind, _SIZE) for kind in ("area", "volume", "length", "weight", "age", "time", "money")),
-    *((kind, _SIZE) for kind in ("share", "people")),
+    *((kind, _SIZE) for kind in _SIZES),
 )
 _BEFORE = (("share", re.compile("百分之")), ("money", re.compile(r"[$¥￥€£]\s*\d")))
-# What is counted may be counted in other words: 几个人, 11位. Only households go by none but their
-# own.
-_ALSO = {"count": {"people", "households"}, "people": {"count"}}
+# What is counted may be counted in other words: 几个人, 11位. Households go by 户 and 家 alone.
+_ALSO = {
+    "count": {"people", "households", "firms"},
+    "firms": {"count", "people", "households"},
+    "people": {"count", "firms", "households"},
+    "households": {"firms"},
+}
 # What asks for things or people by name, and a bare number: 九大 for 哪几家.
 _ASKS_NAME = re.compile(
     r"哪[几一些两二三四五六七八九十]?[个些家位所座名种类项款支部本](?![年月天日]|世纪|版本|数|号码)|谁"
 )
+# Digits alone may be a name: 12345.
 _BARE_NUMBER = re.compile(
-    r"[约近超]?(?=[\d一二两三四五六七八九十])(?:\d[\d,.]*)?(?:[一二两三四五六七八九]?[十百千万亿])*"
+    r"(?!\d+$)[约近超]?(?=[\d一二两三四五六七八九十])(?:\d[\d,.]*)?(?:[一二两三四五六七八九]?[十百千万亿])*"
     r"[一二两三四五六七八九]?[余多]?[大个家位名所座种类项款支部本]?"
 )
 # What asks for a year or a month, and what an answer has of it.
 _DATES = (
     (
         re.compile(r"(?:哪一?|何)年(?![级代])|(?:what|which) year\b", re.I),
-        re.compile(r"年|世纪|\d{3,4}|\b(?:year|century)\b", re.I),
+        re.compile(
+            r"年|世纪|[代朝初末期]|十[一二三四五六]五|\d{2,4}(?!\s*[月日号\d])|"
+            r"\b(?:year|century)\b",
+            re.I,
+        ),
     ),
     (
         re.compile(r"几月|哪一?个?月|(?:what|which) month\b", re.I),
-        re.compile(r"月|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.I),
+        re.compile(
+            r"月|\d{4}[-./]\d{1,2}|\d{1,2}/\d{4}|"
+            r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)",
+            re.I,
+        ),
     ),
 )
 # With one of these a question is not after the number in it.
-_ASKS_OTHERWISE = re.compile("什么|哪|谁|为何|怎|如何")
+_ASKS_OTHERWISE = re.compile(
+    "什么|哪|谁|为何|何[时处地年月日人]|几时|怎|如何|[号码址箱级型](?:是|为)?多少"
+)
 # Nor with one of these after the date in it alone.
-_ASKS_BESIDES = re.compile("什么|哪[里个些几位种]|谁|为何|怎|如何|多少|几(?!月)")
+_ASKS_BESIDES = re.compile("什么|哪[里个些几位种]|谁|为何|何[处地人]|怎|如何|多少|几(?!月)")
+# Words of closed classes that say how many without a numeral are among them: 全部, 免费, once.
 _NUMERAL = re.compile(
-    r"[\d一二三四五六七八九十百千万亿两零〇半首无]|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|"
+    r"[\d一二三四五六七八九十百千万亿两零〇半首无壹贰叁肆伍陆柒捌玖拾廿俩仨双单全每各]|所有|[大多少]数|"
+    r"大?部分|[多数][家名位个种人次项条]|若干|没有|免费|分文|翻番|满分|"
+    r"\b(?:once|twice|thrice|every|each|majority|minority|doubled|tripled|free|pair|couple|quarter|"
+    r"third|an? (?:decade|century|year|month|week|day|hour)|"
+    r"one|two|three|four|five|six|seven|eight|nine|ten|"
     r"eleven|twelve|\w+teen|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundreds?|thousands?|"
     r"(?:m|b|tr)illions?|dozens?|half|several|many|few|most|all|none|both|no)\b",
     re.I,
@@ -107,32 +132,37 @@ def holds_kind(question: str, text: str) -> bool:
     return bool(_ASKS_NUMBER.search(question) and _NUMBER.search(text))
 
 
-def misses_kind(question: str, answer: str) -> bool:
-    """Whether a question after a number has an answer without any, or with numbers of nothing but
+def misses_kind(question: str, answer: str) -> float:
+    """1 where a question after a number has an answer without any, or with numbers of nothing but
     other kinds of units, 1330台 for 多少钱, one after a year or a month an answer without it, one
-    after things by name a bare number."""
+    after things by name a bare number. 0.5 where things are counted that a size is asked of: 40个
+    for 多大. Else 0."""
     asked = _asked(question)
     if asked is None:
-        return False
+        return 0.0
     answer = fold(answer).strip()
     if asked.name:
-        return bool(_BARE_NUMBER.fullmatch(answer))
+        return float(bool(_BARE_NUMBER.fullmatch(answer)))
     if asked.number and not _NUMERAL.search(answer):
-        return True
-    if asked.dates and not any(date.search(answer) for date in asked.dates):
-        return True
+        return 1.0
     given = _kinds(answer, _MEASURED, _BEFORE)
-    return bool(asked.kinds and given and not asked.kinds & given)
+    if asked.dates:
+        other = given and "time" not in given
+        return float(bool(other) or not any(date.search(answer) for date in asked.dates))
+    if not asked.kinds or not given or given & (asked.kinds | {"any"}):
+        return 0.0
+    return 0.5 if asked.size and given <= _COUNTS else 1.0
 
 
 class _Asked(NamedTuple):
     """What a question is after: whether a number, the kinds of units as far as it says, what an
-    answer must hold one of, and whether things by name."""
+    answer must hold one of, whether things by name, and whether a size."""
 
     number: bool
     kinds: frozenset[str]
     dates: tuple[re.Pattern[str], ...] = ()
     name: bool = False
+    size: bool = False
 
 
 @lru_cache(maxsize=256)
@@ -144,7 +174,7 @@ def _asked(question: str) -> _Asked | None:
         units = _kinds(question, _ASKS_UNIT, ())
         kinds = _kinds(question, _ASKS_UNIT, _ASKS_BEFORE).union(*(_ALSO.get(u, ()) for u in units))
         if number or any(pattern.search(question) for _, pattern in _ASKS_BEFORE):
-            return _Asked(number, kinds)
+            return _Asked(number, kinds, size=bool(_SIZE.search(question)))
     if _ASKS_NAME.search(question) and not number and not _ASKS_TIME.search(question):
         return _Asked(False, frozenset(), name=True)
     if _ASKS_BESIDES.search(question):

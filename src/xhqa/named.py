@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
-from xhqa.script import fold, question_script
+from xhqa.numerals import numbers, stated
+from xhqa.script import ENGLISH_FUNCTION_WORDS, fold, question_script
 from xhqa.segment import tagged
 
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _LATIN = re.compile(r"[a-z][a-z0-9]+")
 _HAN = re.compile(r"[㐀-鿿]{2,}")
-_DIGITS = "零一二三四五六七八九"
 _NAME_FLAGS = frozenset({"nr", "nrt", "nrfg", "ns", "nt", "nz"})
-_QUOTED = re.compile(r"“([^“”]{2,20})”|「([^「」]{2,20})」|『([^『』]{2,20})』|《([^《》]{2,20})》")
+_QUOTED = re.compile(
+    r"“([^“”]{2,20})”|‘([^‘’]{2,20})’|「([^「」]{2,20})」|『([^『』]{2,20})』|《([^《》]{2,20})》"
+    r'|"([^"]{2,20})"'
+)
+_REMARK = re.compile(r"[（(][^（()）]*[)）]")
 # A name that says what kind of place it is of: 静安区. A text may leave that out.
-_PLACE = re.compile(r"(?P<name>..+?)(?:新区|[省市县区镇乡村])(?<!地区)")
+_PLACE = re.compile(
+    r"(?P<name>..+?)(?:特别行政区|(?:\w{1,3}族)?自治[区州县旗]|[新特]区|[省市县镇乡村]|"
+    r"(?<![地城郊小社校园景厂片街山林牧矿库灾战疫辖])区)"
+)
+_YEAR = re.compile(r"(?:19|20)\d\d(?=\s?年)")
+# A text that dates itself by these may speak of any year.
+_RELATIVE_YEAR = re.compile("[今去前明后本当同]年")
 # With the apostrophe that divides syllables in pinyin, and without the one of a genitive.
 _CAPITALISED = re.compile(r"\b[A-Z][a-z]+(?:['’][aeo][a-z]*)?")
 
@@ -33,6 +43,9 @@ class Gazetteer(Protocol):
     def romanised(self, word: str) -> str | None:
         """A regular expression for what is read as the lower-case ``word``, if that is a Chinese
         name in pinyin."""
+
+    def alternatives(self, words: Iterable[str]) -> list[Mapping[str, float]]:
+        """For each word itself and its translations."""
 
 
 class Lacking(NamedTuple):
@@ -54,8 +67,14 @@ class _Name(NamedTuple):
     dictionary has it too."""
 
 
+class _Number(NamedTuple):
+    value: float
+    definite: bool
+    year: bool
+
+
 def lacking(question: str, text: str, gazetteer: Gazetteer) -> Lacking:
-    """``text`` is looked through without its signs and white space."""
+    """``text`` is looked through without its signs and white space, for numbers by their values."""
     named = [
         name
         for name in _names(question)
@@ -66,48 +85,62 @@ def lacking(question: str, text: str, gazetteer: Gazetteer) -> Lacking:
     missing = [
         name.definite for name in named if not any(_bare(form) in bare for form in name.forms)
     ]
+    folded = fold(text).lower()
+    relative = _RELATIVE_YEAR.search(folded)
+    missing += [
+        number.definite and not (number.year and relative)
+        for number in _numbers(question)
+        if number.value not in stated(folded)
+    ]
     if question_script(question) == "other":
         for match in _CAPITALISED.finditer(fold(question)):
             word = match.group().lower().replace("’", "'")
             sounds = gazetteer.romanised(word)
-            if sounds and not (_bare(word) in bare or re.search(sounds, bare)):
-                missing.append(True)
+            if sounds and not re.search(sounds, bare):
+                (others,) = gazetteer.alternatives([word])
+                missing += [True] * (not any(_bare(other) in bare for other in others))
     return Lacking(bool(missing), any(missing))
 
 
 @lru_cache(maxsize=256)
 def _names(question: str) -> tuple[_Name, ...]:
-    """The numbers of a question; of a Chinese one its names, its words in Latin letters and what it
-    quotes, of another its words in Chinese characters.
+    """What a Chinese question names, its words in Latin letters and what it quotes, of another its
+    words in Chinese characters.
 
     What another names otherwise is written otherwise in a Chinese text.
     """
     question = fold(question).lower()
-    chinese = question_script(question) == "han"
-    # Others write theirs otherwise: 15 million, 1500万.
-    found = {word: _Name(_forms(word), definite=chinese) for word in _NUMBER.findall(question)}
-    if not chinese:
-        found |= {word: _Name(frozenset({word}), definite=True) for word in _HAN.findall(question)}
-        return tuple(found.values())
-    found |= {word: _Name(frozenset({word}), definite=False) for word in _LATIN.findall(question)}
-    for word, flag in tagged(question):
+    latin = _LATIN.findall(question)
+    # In one of both scripts the words of the language it is asked in are no names.
+    english = not ENGLISH_FUNCTION_WORDS.isdisjoint(latin)
+    found: dict[str, _Name] = {}
+    if question_script(question) != "han":
+        words = _HAN.findall(question) if english else []
+        return tuple(_Name(frozenset({word}), definite=True) for word in words)
+    if not english:
+        found |= {word: _Name(frozenset({word}), definite=False) for word in latin}
+    words = tagged(question)
+    for number, (word, flag) in enumerate(words):
         if flag in _NAME_FLAGS and len(word) > 1:
             place = _PLACE.fullmatch(word)
             forms = frozenset({word, place["name"] if place else word})
-            found[word] = _Name(forms, bool(place), doubtful=flag == "ns" and len(word) == 2)
+            # A text may leave out what the place is in: 上海市徐汇区.
+            behind = words[number + 1 : number + 2]
+            inside = any(other == "ns" or _PLACE.fullmatch(after) for after, other in behind)
+            definite = bool(place) and not inside
+            found[word] = _Name(forms, definite, doubtful=flag == "ns" and len(word) == 2)
     for quoted in map("".join, _QUOTED.findall(question)):
         found[quoted] = _Name(frozenset({quoted}), definite=True)
     return tuple(found.values())
 
 
-def _forms(word: str) -> frozenset[str]:
-    """A number below a hundred may be written in Chinese numerals: 6, 六."""
-    if not re.fullmatch(r"[1-9]\d?", word):
-        return frozenset({word})
-    tens, ones = divmod(int(word), 10)
-    numeral = (_DIGITS[tens] if tens > 1 else "") + ("十" if tens else "")
-    numeral += _DIGITS[ones] if ones else ""
-    return frozenset({word, numeral, "两" if word == "2" else numeral})
+@lru_cache(maxsize=256)
+def _numbers(question: str) -> tuple[_Number, ...]:
+    """In a question that is not in Chinese none is definite, nor is one in a remark."""
+    question = fold(question).lower()
+    outside = numbers(_REMARK.sub(" ", question)) if question_script(question) == "han" else ()
+    years = {float(year) for year in _YEAR.findall(question)}
+    return tuple(_Number(n, n in outside, n in years) for n in numbers(question))
 
 
 def _bare(text: str) -> str:

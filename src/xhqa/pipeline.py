@@ -10,8 +10,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
 from pathlib import Path
 
 from xhqa.answer import calibration_of, compose, passage_of
@@ -56,12 +56,22 @@ _CLEARLY = 2.0
 _TRIES = 5
 
 
+# When it was worked out, on the clock of ``time.perf_counter``, and the answer.
+_Worked = tuple[float, Answer]
+
+
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What one question is answered with, from its start to its end."""
+    """What one question is answered with, from its start to its end.
+
+    ``answers`` works out an answer, or has kept it; it goes with the index whose answers they are.
+    """
 
     index: Index
     reader: Reader
+    answers: Callable[[_State, str, tuple[Turn, ...], int, tuple[str, ...] | None], _Worked] = (
+        field(compare=False)
+    )
 
 
 class Pipeline:
@@ -139,10 +149,28 @@ class Pipeline:
         document_ids: Sequence[str] | None = None,
     ) -> Answer:
         """Answer from the ``top_k`` best passages; raises InputError for an empty or too long
-        question, NotFoundError for an unknown document id."""
+        question, NotFoundError for an unknown document id.
+
+        One of the last questions asked again gets the same answer at once.
+        """
         began = time.perf_counter()
         state = self._scope(document_ids)
-        question = _checked(question)
+        among = None if document_ids is None else tuple(document_ids)
+        made, answer = state.answers(state, _checked(question), tuple(history), top_k, among)
+        if made < began:
+            total = (time.perf_counter() - began) * 1000
+            answer = replace(answer, timings_ms={"retrieve": 0.0, "read": 0.0, "total": total})
+        return answer
+
+    def _work_out(
+        self,
+        state: _State,
+        question: str,
+        history: tuple[Turn, ...],
+        top_k: int,
+        document_ids: tuple[str, ...] | None,
+    ) -> _Worked:
+        began = time.perf_counter()
         spent = {"retrieve": 0.0, "read": 0.0}
         calibration = calibration_of(state.reader.name, question)
         document = cache(state.index.document)
@@ -159,7 +187,7 @@ class Pipeline:
             spans = state.reader.read(asked, hits)
             # A sentence that has answered once may hold another answer.
             if reading != question and state.reader.name != SentenceReader.name:
-                spans = unsaid(spans, history)
+                spans = unsaid(question, spans, history)
             spent["retrieve"] += (retrieved - started) * 1000
             spent["read"] += (time.perf_counter() - retrieved) * 1000
             confidence = calibration.probability(asked, spans, document, self.gazetteer)
@@ -179,8 +207,9 @@ class Pipeline:
             lambda span: calibration.probability(fold(reading), [span], document, self.gazetteer),
             spent | {"total": (time.perf_counter() - began) * 1000},
         )
-        empty = not state.index.document_count
-        return replace(answer, refusal_reason="empty_index") if empty else answer
+        if not state.index.document_count:
+            answer = replace(answer, refusal_reason="empty_index")
+        return time.perf_counter(), answer
 
     def warm_up(self) -> None:
         """Load what the first question would have to wait for: word lists, the tagger."""
@@ -327,7 +356,9 @@ class Pipeline:
 
         sentences = SentenceReader(similarity, overlap)
         reader = SupportedReader(self._reader, sentences) if self._reader else sentences
-        return _State(index, reader)
+        # What a Milvus holds may change at any time.
+        kept = self._settings.kept_answers if self._settings.store == "faiss" else 0
+        return _State(index, reader, lru_cache(kept)(self._work_out))
 
     def _scope(self, document_ids: Sequence[str] | None) -> _State:
         """What one question is answered with; NotFoundError for an unknown document id."""

@@ -208,8 +208,9 @@ def crossing(text: str, offsets: Sequence[tuple[int, int]]) -> npt.NDArray[np.bo
 def _pairs(text: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """For each character the number of the innermost pair of signs around it, 0 for none, and the
     same with a pair's own signs counted to what is within."""
-    # Of an odd number it is unknown which open and which close.
-    straight = text.count('"') % 2 == 0
+    # Of an odd number in a paragraph it is unknown which open and which close.
+    straight = iter([line.count('"') % 2 == 0 for line in text.split("\n")])
+    paired = next(straight)
     opened: list[tuple[str, int]] = []
     pairs: list[tuple[int, int]] = []
     for at, char in enumerate(text):
@@ -218,10 +219,11 @@ def _pairs(text: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
             # What was opened in between is never closed.
             del opened[len(waiting) - waiting[::-1].index(char) :]
             pairs.append((opened.pop()[1], at))
-        elif char in _PAIRS and (char != '"' or straight):
+        elif char in _PAIRS and (char != '"' or paired):
             opened.append((_PAIRS[char], at))
         elif char == "\n":
             opened.clear()
+            paired = next(straight)
     around, within = np.zeros((2, len(text) + 1), np.int32)
     # Inner pairs end before outer ones.
     for number, (start, end) in enumerate(reversed(pairs), 1):
