@@ -220,6 +220,9 @@ class Preparing(SentenceReader):
         self.prepared.append(chunk.id)
         self._besides()
 
+    def alone(self, question: str, spans: Sequence[Span]) -> list[float]:
+        return [0.0] * len(spans)
+
 
 def test_all_passages_are_prepared_where_there_is_room_for_all(
     make_pipeline: MakePipeline, monkeypatch: pytest.MonkeyPatch

@@ -64,10 +64,16 @@ class Scored:
 
     name = "span"
 
-    def __init__(self, scores: dict[str, float]) -> None:
+    def __init__(self, scores: dict[str, float], looked_at: dict[str, float] | None = None) -> None:
         self.scores = scores
+        self.looked_at = looked_at or scores
         self.given: list[str] = []
         self.prepared: list[str] = []
+
+    def alone(self, question: str, spans: Sequence[Span]) -> list[float]:
+        words = [span.chunk.text[span.start : span.end] for span in spans]
+        self.given.append("/".join(words))
+        return [self.looked_at[each] for each in words]
 
     def prepare(self, chunk: Chunk) -> None:
         self.prepared.append(chunk.id)
@@ -193,13 +199,39 @@ def test_after_so_many_passages_only_what_holds_the_same_words_is_read() -> None
         assert "".join(scored.given) == given
 
 
+@pytest.mark.parametrize(
+    ("scores", "alone", "given", "expected"),
+    [
+        # What scores 2 more there with half of it is ahead of what is 0.9 ahead here, not of 1.1.
+        ({"三十座": 5.0, "四座": 4.1}, (1.0, 3.0), ["三十座/四座"], "四座"),
+        ({"三十座": 5.0, "四座": 3.9}, (1.0, 3.0), ["三十座/四座"], "三十座"),
+        # Too far behind, in another sentence or of another kind.
+        ({"三十座": 5.0, "四座": 2.9}, (1.0, 9.0), [], "三十座"),
+        ({"三十座": 5.0, "六座": 4.9}, (1.0, 9.0), [], "三十座"),
+        ({"三十座": 5.0, "五千元": 7.5}, (1.0, 9.0), [], "三十座"),
+    ],
+)
+def test_answers_of_one_sentence_that_are_near_are_looked_at_once_more(
+    scores: dict[str, float], alone: tuple[float, float], given: list[str], expected: str
+) -> None:
+    town = passage("a", "三十座桥和四座塔，五千元。还有六座山。")
+    scored = Scored(scores, dict(zip(scores, alone, strict=True)))
+    reader = SupportedReader(scored, by_passage_score(), rival=2.0, alone=0.5)
+    spans = reader.read("多少座？", [Hit(town, 0.1, 0, 0)])
+    assert scored.given == ["a", *given]
+    first, second = (town.text[span.start : span.end] for span in spans)
+    assert first == expected
+    assert spans[0].score > spans[1].score
+    assert {first: spans[0].null_margin, second: spans[1].null_margin} == scores
+
+
 def test_reading_ends_where_passages_bring_nothing_that_could_answer() -> None:
     names = ["one", "two", "three", "four"]
     hits = [Hit(passage(name, f"{name}镇有桥。"), 0.9, 0, 0) for name in names]
     for margin, given in ((-5.9, names), (-6.1, names[:3])):
         scored = Scored({"镇": -9.0, "two镇": margin})
         reader = SupportedReader(
-            scored, by_passage_score(), weight=10.0, most=4, tries=3, hopeless=-6.0
+            scored, by_passage_score(), weight=10.0, most=4, tries=3, hopeless=-6.0, rival=0.0
         )
         assert reader.read("?", hits)
         assert scored.given == given
@@ -433,6 +465,24 @@ def test_the_span_reader_scores_spans_over_no_answer() -> None:
     assert reader.read("几座？", []) == []
     (listed, *_) = reader.read("哪些？", [Hit(TOWN, 0.5, 0, 0)])
     assert listed.score == pytest.approx(3 + 3 - 2 - 2 * token_cost("哪些？"))
+
+
+def test_the_span_reader_looks_at_answers_in_their_sentence_alone() -> None:
+    network = PointingNetwork()
+    reader = SpanReader(network, CharacterTokenizer())  # type: ignore[arg-type]
+    twice = chunk("甲镇有三座桥。乙镇有三十座桥。")
+    at = twice.text.index("三十座")
+    whole, part, across = (Span(twice, at, at + size, 0.0) for size in (3, 2, 6))
+    assert reader.alone("几座？", [whole, part, across]) == [6.0, -2.0, -2.0]
+    ((question, passage),) = network.seen
+    assert "".join(map(chr, question)) == "\x00query:几座？\x02"
+    assert "".join(map(chr, passage)) == "\x02乙镇有三十座桥。\x02"
+    # Where an edge was sifted out there is an end to it, and a span may stand before all sentences.
+    scores = np.full((len(question) + len(passage), 2), SIFTED, np.float32)
+    network.run = lambda *sides: scores  # type: ignore[method-assign]
+    assert reader.alone("几座？", [whole]) == [-40.0]
+    scores[:] = 1.0
+    assert reader.alone("几座？", [Span(replace(twice, sentences=((7, 15),)), 0, 3, 0.0)]) == [2.0]
 
 
 def test_long_passages_are_read_in_windows_that_overlap() -> None:

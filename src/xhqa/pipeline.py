@@ -26,7 +26,7 @@ from xhqa.lexical import overlap as overlap_of
 from xhqa.lexical import query_tokens
 from xhqa.load import load
 from xhqa.named import Gazetteer
-from xhqa.read import Reader
+from xhqa.read import CloseReader, Reader
 from xhqa.read.sentence import SentenceReader
 from xhqa.read.supported import SupportedReader
 from xhqa.retrieve import centred, retrieve
@@ -82,7 +82,7 @@ class Pipeline:
         index: Index,
         encoder: Encoder,
         settings: Settings,
-        reader: Reader | None = None,
+        reader: CloseReader | None = None,
         translator: Translator | None = None,
     ) -> None:
         """The light sentence reader, over ``encoder``, reads alone or supports ``reader``.
@@ -422,7 +422,7 @@ def _checked(question: str) -> str:
 
 def reader_of(
     settings: Settings, notify: Callable[[str], None] = lambda message: None
-) -> Reader | None:
+) -> CloseReader | None:
     """The reader the settings name; None for the sentence reader, which needs an index.
 
     Raises ModelError where it cannot be loaded.

@@ -19,3 +19,17 @@ class Reader(Protocol):
 
     def prepare(self, chunk: Chunk) -> None:
         """Do now what reading this passage takes whatever the question, as far as it is kept."""
+
+
+class CloseReader(Reader, Protocol):
+    """One that can look at answers more closely."""
+
+    def alone(self, question: str, spans: Sequence[Span]) -> list[float]:
+        """What answers in one sentence score where nothing but it is read: higher is better, in
+        the units of ``span.score``, but with no level of its own."""
+
+
+def sentence_of(span: Span) -> int:
+    """The number of the sentence that the span begins in, or of the last one before it."""
+    begun = [n for n, (start, _) in enumerate(span.chunk.sentences) if start <= span.start]
+    return begun[-1] if begun else 0

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from xhqa import bundle
 from xhqa.config import Settings
 from xhqa.graph import SIFTED
-from xhqa.read import stored
+from xhqa.read import sentence_of, stored
 from xhqa.script import is_han
 from xhqa.segment import segmenter
 from xhqa.session import PairNetwork, PairSession
@@ -37,6 +37,8 @@ _CUT_COST, _PARTICLE_COST = 1.0, 3.0
 # And to hold one of two signs that belong together: one answer in a thousand of the training data
 # does.
 _CROSSING_COST = 4.0
+# The logit of an edge that was sifted out of a sentence read alone.
+_LEAST = -20.0
 _PARTICLES = frozenset("的了")
 _LISTED = re.compile(r"哪些|哪[几两二三四五六七八九十]|分别")
 
@@ -97,9 +99,7 @@ class SpanReader:
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
         encode = self._tokenizer.encode
-        # What was filled in from earlier turns stands in front: a long question keeps its end.
-        ids = encode("query:").ids + encode(question).ids[-MAX_QUESTION_TOKENS:]
-        asked = [BEGIN, *ids, END]
+        asked = self._asked(question)
         first = len(asked) + 1
         cost = token_cost(question)
         spans: list[Span] = []
@@ -113,6 +113,30 @@ class SpanReader:
                 logits = scores[first:-1] - edges[part]
                 spans += _decode(hit.chunk, passage.offsets[part], logits, null, cost)
         return sorted(spans, key=lambda span: -span.score)
+
+    def alone(self, question: str, spans: Sequence[Span]) -> list[float]:
+        """For each the logits of its first and of its last token, each at least ``_LEAST``."""
+        asked = self._asked(question)
+        chunk = spans[0].chunk
+        start, end = chunk.sentences[sentence_of(spans[0])]
+        start, end = min(start, spans[0].start), max(end, *(span.end for span in spans))
+        sentence = self._tokenizer.encode(chunk.text[start:end])
+        ids = sentence.ids[:MAX_PASSAGE_TOKENS]
+        scores = self._network.run(asked, [END, *ids, END])[len(asked) + 1 : -1]
+        scores = np.maximum(scores, np.float32(_LEAST))
+        begins, ends = np.array(sentence.offsets[: len(ids)]).T + start
+        found = []
+        for span in spans:
+            (inside,) = np.nonzero((begins < span.end) & (ends > span.start))
+            edges = inside[[0, -1]] if len(inside) else None
+            found.append(2 * _LEAST if edges is None else float(scores[edges, [0, 1]].sum()))
+        return found
+
+    def _asked(self, question: str) -> list[int]:
+        encode = self._tokenizer.encode
+        # What was filled in from earlier turns stands in front: a long question keeps its end.
+        ids = encode("query:").ids + encode(question).ids[-MAX_QUESTION_TOKENS:]
+        return [BEGIN, *ids, END]
 
     def prepare(self, chunk: Chunk) -> None:
         passage = self._tokenizer.encode(chunk.text)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from xhqa.kind import misses_kind
-from xhqa.read import Reader
+from xhqa.read import CloseReader, sentence_of
 from xhqa.read.sentence import SentenceReader
 from xhqa.types import Chunk, Hit, Span
 
@@ -23,6 +23,9 @@ _FOUND = 0.25
 _HOPELESS = -6.0
 # What a number of another kind than asked for costs.
 _MISMATCH = 3.0
+# How near the best answer others in its sentence must be for a second look, and what that counts.
+_RIVAL = 2.5
+_ALONE = 0.6
 
 
 class SupportedReader:
@@ -40,11 +43,15 @@ class SupportedReader:
     whose best sentence is worth at most ``repeated`` logits less than the answer's own. Where
     ``tries`` passages have brought nothing but spans whose null margin is below ``hopeless``, the
     documents do not answer.
+
+    Where others in the best one's sentence are less than ``rival`` behind, all of these are looked
+    at once more in that sentence alone. One that scores best with ``alone`` · what it scores there
+    changes places with the best.
     """
 
     def __init__(
         self,
-        reader: Reader,
+        reader: CloseReader,
         sentences: SentenceReader,
         weight: float = _WEIGHT,
         doubtful: float = _DOUBTFUL,
@@ -53,6 +60,8 @@ class SupportedReader:
         tries: int = _TRIES,
         most: int = _MOST,
         hopeless: float = _HOPELESS,
+        rival: float = _RIVAL,
+        alone: float = _ALONE,
     ) -> None:
         self.name = reader.name
         self._reader = reader
@@ -64,6 +73,8 @@ class SupportedReader:
         self._tries = tries
         self._most = most
         self._hopeless = hopeless
+        self._rival = rival
+        self._alone = alone
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
         support = [self._sentences.scores(question, hit).tolist() for hit in hits]
@@ -81,7 +92,29 @@ class SupportedReader:
             found = self._reader.read(question, [hits[number]])
             spans += [self._weighed(question, span, support[number]) for span in found]
             tried += 1
-        return sorted(spans, key=lambda span: -span.score)
+        return self._looked_at_again(question, sorted(spans, key=lambda span: -span.score))
+
+    def _looked_at_again(self, question: str, spans: list[Span]) -> list[Span]:
+        """The spans, best first, after the second look at the best one and its rivals."""
+        near = [
+            n
+            for n, span in enumerate(spans)
+            if spans[0].score - span.score < self._rival
+            and _same_sentence(span, spans[0])
+            # What is of another kind stays behind, whatever else speaks for it.
+            and misses_kind(question, _words(span)) <= misses_kind(question, _words(spans[0]))
+        ]
+        if len(near) < 2:
+            return spans
+        alone = self._reader.alone(question, [spans[n] for n in near])
+        weighed = {
+            n: spans[n].score + self._alone * value for n, value in zip(near, alone, strict=True)
+        }
+        won = max(near, key=weighed.__getitem__)
+        best, winner = spans[0], spans[won]
+        spans[won] = replace(best, score=winner.score)
+        spans[0] = replace(winner, score=best.score)
+        return spans
 
     def prepare(self, chunk: Chunk) -> None:
         self._reader.prepare(chunk)
@@ -100,7 +133,7 @@ class SupportedReader:
         return worth <= self._repeated and _words(best) in hit.chunk.text
 
     def _weighed(self, question: str, span: Span, support: Sequence[float]) -> Span:
-        value = support[_sentence(span)]
+        value = support[sentence_of(span)]
         own = span.score if span.score > 0 else self._doubtful * span.score
         cost = _MISMATCH * misses_kind(question, _words(span))
         return replace(
@@ -108,11 +141,9 @@ class SupportedReader:
         )
 
 
+def _same_sentence(a: Span, b: Span) -> bool:
+    return a.chunk.id == b.chunk.id and sentence_of(a) == sentence_of(b)
+
+
 def _words(span: Span) -> str:
     return span.chunk.text[span.start : span.end]
-
-
-def _sentence(span: Span) -> int:
-    """The number of the sentence that the span begins in, or of the last one before it."""
-    begun = [n for n, (start, _) in enumerate(span.chunk.sentences) if start <= span.start]
-    return begun[-1] if begun else 0
