@@ -90,7 +90,7 @@ _CALIBRATIONS = {
         weights=Features(
             null_margin=0.304, support=3.884, lead=0, missing=-0.859, absent=-3.864, mismatch=-4
         ),
-        threshold=0.170,
+        threshold=0.163,
     ),
     ("span", "other"): Calibration(
         bias=-5.452,

@@ -24,7 +24,7 @@ _HOPELESS = -6.0
 # What a number of another kind than asked for costs.
 _MISMATCH = 3.0
 # How near the best answer others in its sentence must be for a second look, and what that counts.
-_RIVAL = 2.5
+_RIVAL = 1.5
 _ALONE = 0.6
 
 
