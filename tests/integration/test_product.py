@@ -108,8 +108,13 @@ def test_onnx_runtime_gives_the_logits_of_the_trained_network() -> None:
     # The best by far is the same; behind it the same words stand in other places, nearly tied.
     assert next(iter(ours)) == next(iter(reference))
     assert "755家" in text[slice(*next(iter(ours)))]
-    # In int8, and there in bfloat16 where the processor has tiles for it.
-    assert ours == pytest.approx(reference, abs=0.7)
+    # In int8 and sifted, and there in bfloat16 where the processor has tiles for it: single logits
+    # are up to 1.3 off, on the mean a third.
+    assert ours.keys() == reference.keys()
+    off = [abs(ours[place] - reference[place]) for place in ours]
+    assert max(off) < 1.3
+    assert sum(off) / len(off) < 0.6
+    assert off[0] < 0.7
 
 
 def test_nothing_of_torch_is_loaded_to_index_and_to_answer(tmp_path: Path) -> None:
