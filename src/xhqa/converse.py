@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from xhqa.script import fold, has_han
+from xhqa.script import alphanumeric, fold, has_han
 from xhqa.segment import tagged
 from xhqa.types import Span, Turn
 
@@ -88,14 +88,15 @@ def unsaid(question: str, spans: Sequence[Span], history: Sequence[Turn]) -> lis
     """The spans, best first, less a cost for those that an earlier turn was answered with: who asks
     on asks for something else, unless the question says little that the earlier one does not."""
     said = {
-        _bare(turn.answer)
+        alphanumeric(turn.answer)
         for turn in history
         if turn.answer and not _asks_again(question, turn.question)
     }
     weighed = (
         replace(
             span,
-            score=span.score - _SAID_COST * (_bare(span.chunk.text[span.start : span.end]) in said),
+            score=span.score
+            - _SAID_COST * (alphanumeric(span.chunk.text[span.start : span.end]) in said),
         )
         for span in spans
     )
@@ -113,10 +114,6 @@ def _asks_again(question: str, before: str) -> bool:
     if not nouns:
         return set(_ASKING.findall(question)) <= set(_ASKING.findall(before))
     return sum(char in before for char in nouns) >= _AGAIN * len(nouns)
-
-
-def _bare(text: str) -> str:
-    return "".join(filter(str.isalnum, fold(text).lower()))
 
 
 def _readings(question: str, history: Sequence[Turn]) -> tuple[tuple[str, ...], bool]:

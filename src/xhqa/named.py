@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from xhqa.numerals import numbers, stated
-from xhqa.script import ENGLISH_FUNCTION_WORDS, fold, question_script
+from xhqa.script import ENGLISH_FUNCTION_WORDS, alphanumeric, fold, question_script
 from xhqa.segment import tagged
 
 _LATIN = re.compile(r"[a-z][a-z0-9]+")
@@ -81,9 +81,11 @@ def lacking(question: str, text: str, gazetteer: Gazetteer) -> Lacking:
         if not name.forms <= gazetteer.common
         and (not name.doubtful or name.forms <= gazetteer.names)
     ]
-    bare = _bare(text)
+    plain = alphanumeric(text)
     missing = [
-        name.definite for name in named if not any(_bare(form) in bare for form in name.forms)
+        name.definite
+        for name in named
+        if not any(alphanumeric(form) in plain for form in name.forms)
     ]
     folded = fold(text).lower()
     relative = _RELATIVE_YEAR.search(folded)
@@ -96,9 +98,9 @@ def lacking(question: str, text: str, gazetteer: Gazetteer) -> Lacking:
         for match in _CAPITALISED.finditer(fold(question)):
             word = match.group().lower().replace("’", "'")
             sounds = gazetteer.romanised(word)
-            if sounds and not re.search(sounds, bare):
+            if sounds and not re.search(sounds, plain):
                 (others,) = gazetteer.alternatives([word])
-                missing += [True] * (not any(_bare(other) in bare for other in others))
+                missing += [True] * (not any(alphanumeric(other) in plain for other in others))
     return Lacking(bool(missing), any(missing))
 
 
@@ -136,12 +138,9 @@ def _names(question: str) -> tuple[_Name, ...]:
 
 @lru_cache(maxsize=256)
 def _numbers(question: str) -> tuple[_Number, ...]:
-    """In a question that is not in Chinese none is definite, nor is one in a remark."""
+    """The numbers in digits of a question. One is definite in a question in Chinese, outside of
+    brackets, which only explain."""
     question = fold(question).lower()
     outside = numbers(_REMARK.sub(" ", question)) if question_script(question) == "han" else ()
     years = {float(year) for year in _YEAR.findall(question)}
     return tuple(_Number(n, n in outside, n in years) for n in numbers(question))
-
-
-def _bare(text: str) -> str:
-    return "".join(filter(str.isalnum, fold(text).lower()))

@@ -102,6 +102,11 @@ def fold(text: str) -> str:
     return text if text.isascii() else "".join(map(fold_char, text))
 
 
+def alphanumeric(text: str) -> str:
+    """The folded letters, characters and digits of ``text`` in lower case, without all else."""
+    return "".join(filter(str.isalnum, fold(text).lower()))
+
+
 @lru_cache(maxsize=1)
 def _converter():  # type: ignore[no-untyped-def]
     import opencc
