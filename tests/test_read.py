@@ -17,7 +17,6 @@ from xhqa.read.span import (
     _decode,
     crossing,
     edge_costs,
-    tidy_edges,
     token_cost,
 )
 from xhqa.read.supported import SupportedReader
@@ -235,42 +234,6 @@ def test_reading_ends_where_passages_bring_nothing_that_could_answer() -> None:
         )
         assert reader.read("?", hits)
         assert scored.given == given
-
-
-@pytest.mark.parametrize(
-    ("text", "part", "expected"),
-    [
-        ("共有755家企业", "755", "755家"),
-        ("共有755家企业", "55家", "755家"),
-        ("约18万户居民", "18", "18万户"),
-        ("增长3.5倍", "3", "3.5倍"),
-        ("集聚了500余家企业", "500余", "500余家"),
-        ("剩余很多", "剩余", "剩余"),
-        ("花了1,200元", "200", "1,200元"),
-        ("完成 43 台加梯", "43", "43 台"),
-        ("占61%，", "61%，", "61%"),
-        ("超过10万张卡", "10万", "10万张"),
-        ("他叫“姚期智”。", "“姚期智”", "姚期智"),
-        ("他叫“姚期智”。", "姚期智”", "姚期智"),
-        ("《大时代》和《小时代》", "《大时代》", "《大时代》"),
-        ("甲（又名乙）", "甲（又名乙）", "甲（又名乙）"),
-        ("甲（又名乙）", "又名乙）", "又名乙"),
-        ("，、姚期智，", "，、姚期智，", "姚期智"),
-        ('"三旧"变"三新"工程', '"三旧"变"三新"工程', '"三旧"变"三新"工程'),
-        ('是"硬核"味', '"硬核', "硬核"),
-        ("温度是-5度", "-5", "-5度"),
-        ("年份是2022年底", "2022", "2022年"),
-    ],
-)
-def test_tidy_edges(text: str, part: str, expected: str) -> None:
-    start = text.index(part)
-    place = tidy_edges(text, start, start + len(part))
-    assert place is not None
-    assert text[slice(*place)] == expected
-
-
-def test_tidy_edges_of_nothing_but_signs() -> None:
-    assert tidy_edges("甲，。乙", 1, 3) is None
 
 
 def test_decoding_takes_start_and_end_together_and_never_backwards() -> None:

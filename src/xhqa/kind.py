@@ -154,6 +154,12 @@ def misses_kind(question: str, answer: str) -> float:
     return 0.5 if asked.size and given <= _COUNTS else 1.0
 
 
+def asks_number(question: str) -> bool:
+    """Whether the question asks how many or how large."""
+    asked = _asked(question)
+    return asked is not None and bool(asked.number or asked.kinds)
+
+
 class _Asked(NamedTuple):
     """What a question is after: whether a number, the kinds of units as far as it says, what an
     answer must hold one of, whether things by name, and whether a size."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from xhqa import bundle
 from xhqa.config import Settings
 from xhqa.graph import SIFTED
 from xhqa.read import sentence_of, stored
-from xhqa.script import is_han
+from xhqa.read.edges import PAIRS, concise, tidy_edges
 from xhqa.segment import segmenter
 from xhqa.session import PairNetwork, PairSession
 from xhqa.tokenizer import BEGIN, END, Encoding, Tokenizer, load_tokenizer
@@ -41,27 +42,6 @@ _CROSSING_COST = 4.0
 _LEAST = -20.0
 _PARTICLES = frozenset("的了")
 _LISTED = re.compile(r"哪些|哪[几两二三四五六七八九十]|分别")
-
-# Signs that open or close something, or stand between clauses: not an answer's first or last.
-_LEADING = " \t\n,，.。;；:：、!！?？)）]】》>”’…—-·"
-_TRAILING = " \t\n,，.。;；:：、!！?？(（[【《<“‘…—-·"
-_PAIRS = {
-    "“": "”",
-    "‘": "’",
-    "「": "」",
-    "『": "』",
-    "《": "》",
-    "（": "）",
-    "(": ")",
-    "【": "】",
-    '"': '"',
-}
-# What a number is not cut from: scale words and units that stand right behind it.
-_UNIT = re.compile(
-    r"[余多]?(?:[十百千万亿兆]+[余多]?)?(?:平方(?:公里|千米|米)|立方米|公里|千米|公斤|公顷|小时|分钟|世纪|年代|个月|"
-    r"人次|美元|欧元|日元|港元|[%％‰℃]|[个家年月日号时分秒天岁元米亩吨斤台款户人座条层名倍次届位项所栋间"
-    r"套件部张首本页种只头辆艘架度])?"
-)
 
 
 class SpanReader:
@@ -111,7 +91,8 @@ class SpanReader:
                 scores = self._network.run(asked, [END, *passage.ids[part], END])
                 null = float(scores[0].sum())
                 logits = scores[first:-1] - edges[part]
-                spans += _decode(hit.chunk, passage.offsets[part], logits, null, cost)
+                found = _decode(hit.chunk, passage.offsets[part], logits, null, cost)
+                spans += [_concise(question, span) for span in found]
         return sorted(spans, key=lambda span: -span.score)
 
     def alone(self, question: str, spans: Sequence[Span]) -> list[float]:
@@ -185,6 +166,11 @@ def _decode(
     return kept
 
 
+def _concise(question: str, span: Span) -> Span:
+    start, end = concise(question, span.chunk.text, span.start, span.end)
+    return replace(span, start=start, end=end)
+
+
 def token_cost(question: str) -> float:
     """What each token after the first costs an answer to this folded question, in logits."""
     return _LISTED_COST if _LISTED.search(question) else _TOKEN_COST
@@ -243,8 +229,8 @@ def _pairs(text: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
             # What was opened in between is never closed.
             del opened[len(waiting) - waiting[::-1].index(char) :]
             pairs.append((opened.pop()[1], at))
-        elif char in _PAIRS and (char != '"' or paired):
-            opened.append((_PAIRS[char], at))
+        elif char in PAIRS and (char != '"' or paired):
+            opened.append((PAIRS[char], at))
         elif char == "\n":
             opened.clear()
             paired = next(straight)
@@ -266,66 +252,3 @@ def _joint(scores: npt.NDArray[np.float32], cost: float) -> npt.NDArray[np.float
     )
     joint[(length < 0) | (length >= MAX_ANSWER_TOKENS) | (joint < SIFTED / 2)] = -np.inf
     return joint
-
-
-def tidy_edges(text: str, start: int, end: int) -> tuple[int, int] | None:
-    """[start, end) less stray signs at its edges, with numbers and their units made whole.
-
-    None where nothing is left.
-    """
-    while start < end and _strays(text, start, end, leading=True):
-        start += 1
-    while end > start and _strays(text, start, end, leading=False):
-        end -= 1
-    if start >= end:
-        return None
-    if text[start].isdigit():
-        while start > 0 and (text[start - 1].isdigit() or _is_point(text, start - 1)):
-            start -= 1
-    if _numeric(text[start:end].rstrip("余多")[-1:]):
-        while end < len(text) and (text[end].isdigit() or _is_point(text, end)):
-            end += 1
-        end = _past_unit(text, end)
-    return start, end
-
-
-def _strays(text: str, start: int, end: int, leading: bool) -> bool:
-    """Whether the sign at this edge does not belong to the answer."""
-    char = text[start] if leading else text[end - 1]
-    inner = text[start:end]
-    if char == '"':
-        return inner.count('"') % 2 == 1 or inner.strip('"') == inner[1:-1]
-    for opening, closing in _PAIRS.items():
-        if char == opening and (leading or closing):
-            if not leading:
-                return True
-            whole = inner.find(closing) == len(inner) - 1 and opening in "“‘「『"
-            return closing not in inner or whole
-        if char == closing:
-            if leading:
-                return True
-            whole = inner[0] == opening and inner.find(closing) == len(inner) - 1
-            return opening not in inner or (whole and opening in "“‘「『")
-    return char in (_LEADING if leading else _TRAILING) and not (
-        char == "-" and leading and inner[1:2].isdigit()
-    )
-
-
-def _is_point(text: str, at: int) -> bool:
-    """A decimal point or a thousands comma: a digit on both sides."""
-    return (
-        text[at] in ".,"
-        and 0 < at < len(text) - 1
-        and text[at - 1].isdigit()
-        and text[at + 1].isdigit()
-    )
-
-
-def _numeric(char: str) -> bool:
-    return char.isdigit() or char in tuple("百千万亿")
-
-
-def _past_unit(text: str, end: int) -> int:
-    at = end + 1 if text[end : end + 1] == " " and is_han(text[end + 1 : end + 2] or " ") else end
-    match = _UNIT.match(text, at)
-    return match.end() if match and match.end() > at else end

@@ -1,0 +1,166 @@
+"""Where an answer begins and ends: without stray signs, numbers with their units, and without what
+the question says already."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from xhqa.kind import asks_number
+from xhqa.script import is_han
+from xhqa.segment import segmenter
+
+# Signs that open or close something, or stand between clauses: not an answer's first or last.
+_LEADING = " \t\n,，.。;；:：、!！?？)）]】》>”’…—-·"
+_TRAILING = " \t\n,，.。;；:：、!！?？(（[【《<“‘…—-·"
+PAIRS = {
+    "“": "”",
+    "‘": "’",
+    "「": "」",
+    "『": "』",
+    "《": "》",
+    "（": "）",
+    "(": ")",
+    "【": "】",
+    '"': '"',
+}
+# What a number is not cut from: scale words and units that stand right behind it.
+_UNIT = re.compile(
+    r"[余多]?(?:[十百千万亿兆]+[余多]?)?(?:平方(?:公里|千米|米)|立方米|公里|千米|公斤|公顷|小时|分钟|世纪|年代|个月|"
+    r"人次|美元|欧元|日元|港元|[%％‰℃]|[个家年月日号时分秒天岁元米亩吨斤台款户人座条层名倍次届位项所栋间"
+    r"套件部张首本页种只头辆艘架度])?"
+)
+
+# A number that more of its kind follow, with what they count: 一、二村.
+_NUMERALS = r"\d[\d,.]*|[一二三四五六七八九十百千]+"
+_MORE = re.compile(rf"(?:[、和](?:{_NUMERALS}))+(?=[\u4e00-\u9fff])")
+
+# Numbers that share what they count: 一、二村.
+_MORE = re.compile(
+    r"(?<=[\d一二三四五六七八九十])(?:、(?:\d+|[一二三四五六七八九十]+))+(?=[\u4e00-\u9fff])"
+)
+
+# What leads from the subject to the answer, and what may stand among the words of the question in
+# front of it: 产品 | 主要 | 包括 | 米果.
+_LEADS = re.compile("[是为在于由如即]|包括|包含|分为|用于")
+_AMONG = re.compile(
+    "[的了都也则而其该这此他她它最曾已还又并就多均被可能共,，]|主要|通常|一般|大多|分别|可以|大约|他们|不仅"
+)
+# Where an answer begins or ends with one of these it is as good without.
+_FIRST, _LAST = re.compile("[是在指]|由于"), re.compile("[的起]")
+# What is measured, in front of a number but for what belongs to that: 体长可达 | 约35公分.
+_OF_NUMBER = (
+    "大?约(?![有为])|将?近|[超逾最不第每负前两半数]|至[多少]|[多少高低大小]于|零下|"
+    "[一二三四五六七八九十百千万亿]"
+)
+_MEASURED = re.compile(
+    rf"(?:(?!{_OF_NUMBER})[\u4e00-\u9fff])+[：:]?(?=(?:{_OF_NUMBER})*过?[$¥￥€£]?\d)"
+)
+
+
+def tidy_edges(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """[start, end) less stray signs at its edges, with numbers and their units made whole.
+
+    None where nothing is left.
+    """
+    while start < end and _strays(text, start, end, leading=True):
+        start += 1
+    while end > start and _strays(text, start, end, leading=False):
+        end -= 1
+    if start >= end:
+        return None
+    if text[start].isdigit():
+        while start > 0 and (text[start - 1].isdigit() or _is_point(text, start - 1)):
+            start -= 1
+    if _numeric(text[start:end].rstrip("余多")[-1:]):
+        while end < len(text) and (text[end].isdigit() or _is_point(text, end)):
+            end += 1
+        end = _past_unit(text, end)
+    if more := _MORE.match(text, end):
+        end = max(more.end() + 1, _past_unit(text, more.end()))
+    return start, end
+
+
+def concise(question: str, text: str, start: int, end: int) -> tuple[int, int]:
+    """What of [start, end), tidy already, is left without what the question (folded) says itself
+    and what leads on from there, 产品包括 where it asks 产品有哪些, without a copula, preposition
+    or particle at its edges, and without what is measured in front of a number that is asked for.
+
+    What begins or ends inside quotation marks or brackets is a name, and stays there.
+    """
+    words = [*segmenter().cut(text[start:end], HMM=False)]
+    low, high = 0, len(words)
+    if text[start - 1 : start] not in PAIRS:
+        low = _answer_from(words, question)
+        while low < high - 1 and _leads(words, low, _FIRST, question):
+            low += 1
+    if text[end : end + 1] not in PAIRS.values():
+        # 理性的、进步的 are of one kind.
+        while low < high - 1 and _LAST.fullmatch(words[high - 1]) and "的、" not in text[start:end]:
+            high -= 1
+    first = start + len("".join(words[:low]))
+    last = start + len("".join(words[:high]))
+    if asks_number(question) and (measured := _MEASURED.match(text, first, last)):
+        first = measured.end()
+    return tidy_edges(text, first, last) or (start, end)
+
+
+def _answer_from(words: Sequence[str], question: str) -> int:
+    """How many words in front are the question's and what leads on from them."""
+    asked = {*segmenter().cut(question, HMM=False)}
+    found, shared = 0, False
+    for number, word in enumerate(words[:-1]):
+        if shared and _leads(words, number, _LEADS, question):
+            found = number + 1
+        if word in asked:
+            shared = True
+        elif not (_AMONG.fullmatch(word) or _LEADS.fullmatch(word)):
+            break
+    return found
+
+
+def _leads(words: Sequence[str], at: int, which: re.Pattern[str], question: str) -> bool:
+    """Whether the word is one of these, and not the beginning of a name that the question has."""
+    return bool(which.fullmatch(words[at])) and words[at] + words[at + 1][0] not in question
+
+
+def _strays(text: str, start: int, end: int, leading: bool) -> bool:
+    """Whether the sign at this edge does not belong to the answer."""
+    char = text[start] if leading else text[end - 1]
+    inner = text[start:end]
+    if char == '"':
+        return inner.count('"') % 2 == 1 or inner.strip('"') == inner[1:-1]
+    for opening, closing in PAIRS.items():
+        if char == opening and (leading or closing):
+            if not leading:
+                return True
+            whole = inner.find(closing) == len(inner) - 1 and opening in "“‘「『"
+            return closing not in inner or whole
+        if char == closing:
+            if leading:
+                return True
+            whole = inner[0] == opening and inner.find(closing) == len(inner) - 1
+            return opening not in inner or (whole and opening in "“‘「『")
+    return char in (_LEADING if leading else _TRAILING) and not (
+        char == "-" and leading and inner[1:2].isdigit()
+    )
+
+
+def _is_point(text: str, at: int) -> bool:
+    """A decimal point or a thousands comma: a digit on both sides."""
+    return (
+        text[at] in ".,"
+        and 0 < at < len(text) - 1
+        and text[at - 1].isdigit()
+        and text[at + 1].isdigit()
+    )
+
+
+def _numeric(char: str) -> bool:
+    return char.isdigit() or char in tuple("百千万亿")
+
+
+def _past_unit(text: str, end: int) -> int:
+    at = end + 1 if text[end : end + 1] == " " and is_han(text[end + 1 : end + 2] or " ") else end
+    match = _UNIT.match(text, at)
+    return match.end() if match and match.end() > at else end
