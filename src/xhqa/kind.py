@@ -77,6 +77,7 @@ _ALSO = {
     "people": {"count", "firms", "households"},
     "households": {"firms"},
 }
+_ASKS_SEVERAL = re.compile(r"哪些|哪[几两二三四五六七八九十]|分别")
 # What asks for things or people by name, and a bare number: 九大 for 哪几家.
 _ASKS_NAME = re.compile(
     r"哪[几一些两二三四五六七八九十]?[个些家位所座名种类项款支部本](?![年月天日]|世纪|版本|数|号码)|谁"
@@ -158,6 +159,11 @@ def asks_number(question: str) -> bool:
     """Whether the question asks how many or how large."""
     asked = _asked(question)
     return asked is not None and bool(asked.number or asked.kinds)
+
+
+def asks_several(question: str) -> bool:
+    """Whether the question (folded) asks for more than one thing."""
+    return bool(_ASKS_SEVERAL.search(question))
 
 
 class _Asked(NamedTuple):

@@ -4,9 +4,9 @@ the question says already."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from xhqa.kind import asks_number
+from xhqa.kind import asks_number, asks_several
 from xhqa.script import is_han
 from xhqa.segment import segmenter
 
@@ -47,15 +47,25 @@ _AMONG = re.compile(
     "[的了都也则而其该这此他她它最曾已还又并就多均被可能共,，]|主要|通常|一般|大多|分别|可以|大约|他们|不仅"
 )
 # Where an answer begins or ends with one of these it is as good without.
-_FIRST, _LAST = re.compile("[是在指]|由于"), re.compile("[的起]")
+_FIRST, _LAST = re.compile("[是在指呈]|由于"), re.compile("[的起]")
+# Who asks so already says 人.
+_ASKS_ORIGIN = re.compile("(?:哪[里儿]|什么地方|何[处地])人")
 # What is measured, in front of a number but for what belongs to that: 体长可达 | 约35公分.
 _OF_NUMBER = (
     "大?约(?![有为])|将?近|[超逾最不第每负前两半数]|至[多少]|[多少高低大小]于|零下|"
     "[一二三四五六七八九十百千万亿]"
 )
 _MEASURED = re.compile(
-    rf"(?:(?!{_OF_NUMBER})[\u4e00-\u9fff])+[：:]?(?=(?:{_OF_NUMBER})*过?[$¥￥€£]?\d)"
+    rf"(?:(?!{_OF_NUMBER})[\u4e00-\u9fff])*?(?:[达为有长高深宽重共：:]|相当于)"
+    rf"(?=(?:{_OF_NUMBER})*过?[$¥￥€£]?\d)"
 )
+
+# What leads to a list, what joins its items, and what ends it.
+_LISTS = re.compile("包括|包含|分为|分别[为是]|例如|[，,]如|[，,（(]即|[计设著]有|[：:—]")
+_JOINS, _STOPS = re.compile("[、和与及]|》《"), re.compile("[，,。；;]")
+# So much of what a clause at the end says the question says too: it is no part of the answer.
+_ECHO = 0.6
+_AND_OTHERS = re.compile("、.*?等(?=[^等].*?[的都也被])")
 
 
 def tidy_edges(text: str, start: int, end: int) -> tuple[int, int] | None:
@@ -84,14 +94,15 @@ def tidy_edges(text: str, start: int, end: int) -> tuple[int, int] | None:
 def concise(question: str, text: str, start: int, end: int) -> tuple[int, int]:
     """What of [start, end), tidy already, is left without what the question (folded) says itself
     and what leads on from there, 产品包括 where it asks 产品有哪些, without a copula, preposition
-    or particle at its edges, and without what is measured in front of a number that is asked for.
+    or particle at its edges, without clauses at the end that repeat the question, and where a
+    number or a list is asked for, without what stands in front of the number and around the list.
 
     What begins or ends inside quotation marks or brackets is a name, and stays there.
     """
-    words = [*segmenter().cut(text[start:end], HMM=False)]
+    words, asked = _words(text[start:end]), {*_words(question)}
     low, high = 0, len(words)
     if text[start - 1 : start] not in PAIRS:
-        low = _answer_from(words, question)
+        low = _answer_from(words, question, asked)
         while low < high - 1 and _leads(words, low, _FIRST, question):
             low += 1
     if text[end : end + 1] not in PAIRS.values():
@@ -100,14 +111,46 @@ def concise(question: str, text: str, start: int, end: int) -> tuple[int, int]:
             high -= 1
     first = start + len("".join(words[:low]))
     last = start + len("".join(words[:high]))
-    if asks_number(question) and (measured := _MEASURED.match(text, first, last)):
+    if asks_several(question):
+        first, last = _list_in(text, first, last)
+    elif not asks_number(question):
+        last = _before_echo(text, first, last, asked)
+        last -= bool(_ASKS_ORIGIN.search(question)) and text[last - 1] == "人"
+    elif measured := _MEASURED.match(text, first, last):
         first = measured.end()
     return tidy_edges(text, first, last) or (start, end)
 
 
-def _answer_from(words: Sequence[str], question: str) -> int:
+def _words(text: str) -> list[str]:
+    return list(segmenter().cut(text, HMM=False))
+
+
+def _list_in(text: str, start: int, end: int) -> tuple[int, int]:
+    """The list in [start, end), or all of it where there is none."""
+    first = start
+    for lead in _LISTS.finditer(text, start, end):
+        if "、" not in text[start : lead.start()] and _JOINS.search(text, lead.end(), end):
+            first = lead.end()
+    for stop in _STOPS.finditer(text, first, end):
+        if "、" in text[first : stop.start()] and "、" not in text[stop.end() : end]:
+            end = stop.start()
+            break
+    if others := _AND_OTHERS.search(text, first, end):
+        end = others.end()
+    return first, end
+
+
+def _before_echo(text: str, start: int, end: int, asked: Collection[str]) -> int:
+    """Where the clauses begin that only repeat the question's words, or ``end``."""
+    for stop in _STOPS.finditer(text, start + 1, end):
+        words = [word for word in _words(text[stop.end() : end]) if len(word) > 1]
+        if words and sum(word in asked for word in words) >= _ECHO * len(words):
+            return stop.start()
+    return end
+
+
+def _answer_from(words: Sequence[str], question: str, asked: Collection[str]) -> int:
     """How many words in front are the question's and what leads on from them."""
-    asked = {*segmenter().cut(question, HMM=False)}
     found, shared = 0, False
     for number, word in enumerate(words[:-1]):
         if shared and _leads(words, number, _LEADS, question):

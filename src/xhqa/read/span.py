@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from xhqa import bundle
 from xhqa.config import Settings
 from xhqa.graph import SIFTED
+from xhqa.kind import asks_several
 from xhqa.read import sentence_of, stored
 from xhqa.read.edges import PAIRS, concise, tidy_edges
 from xhqa.segment import segmenter
@@ -41,7 +41,6 @@ _CROSSING_COST = 4.0
 # The logit of an edge that was sifted out of a sentence read alone.
 _LEAST = -20.0
 _PARTICLES = frozenset("的了")
-_LISTED = re.compile(r"哪些|哪[几两二三四五六七八九十]|分别")
 
 
 class SpanReader:
@@ -173,7 +172,7 @@ def _concise(question: str, span: Span) -> Span:
 
 def token_cost(question: str) -> float:
     """What each token after the first costs an answer to this folded question, in logits."""
-    return _LISTED_COST if _LISTED.search(question) else _TOKEN_COST
+    return _LISTED_COST if asks_several(question) else _TOKEN_COST
 
 
 @lru_cache(maxsize=1024)
