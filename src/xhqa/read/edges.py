@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 from xhqa.kind import asks_number, asks_several
 from xhqa.script import is_han
@@ -30,10 +31,6 @@ _UNIT = re.compile(
     r"人次|美元|欧元|日元|港元|[%％‰℃]|[个家年月日号时分秒天岁元米亩吨斤台款户人座条层名倍次届位项所栋间"
     r"套件部张首本页种只头辆艘架度])?"
 )
-
-# A number that more of its kind follow, with what they count: 一、二村.
-_NUMERALS = r"\d[\d,.]*|[一二三四五六七八九十百千]+"
-_MORE = re.compile(rf"(?:[、和](?:{_NUMERALS}))+(?=[\u4e00-\u9fff])")
 
 # Numbers that share what they count: 一、二村.
 _MORE = re.compile(
@@ -61,8 +58,8 @@ _MEASURED = re.compile(
 )
 
 # What leads to a list, what joins its items, and what ends it.
-_LISTS = re.compile("包括|包含|分为|分别[为是]|例如|[，,]如|[，,（(]即|[计设著]有|[：:—]")
-_JOINS, _STOPS = re.compile("[、和与及]|》《"), re.compile("[，,。；;]")
+_LISTS = re.compile(r"包括|包含|分为|分别[为是]|例如|[，,]如|[，,（(]即|[计设著]有|[：:](?!\d)|—")
+_JOINS, _STOPS = re.compile("[、和与及]|》《"), re.compile(r"[，。；;]|,(?!\d)")
 # So much of what a clause at the end says the question says too: it is no part of the answer.
 _ECHO = 0.6
 _AND_OTHERS = re.compile("、.*?等(?=[^等].*?[的都也被])")
@@ -121,8 +118,9 @@ def concise(question: str, text: str, start: int, end: int) -> tuple[int, int]:
     return tidy_edges(text, first, last) or (start, end)
 
 
-def _words(text: str) -> list[str]:
-    return list(segmenter().cut(text, HMM=False))
+@lru_cache(maxsize=256)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(segmenter().cut(text, HMM=False))
 
 
 def _list_in(text: str, start: int, end: int) -> tuple[int, int]:
