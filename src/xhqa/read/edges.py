@@ -62,7 +62,7 @@ _LISTS = re.compile(r"包括|包含|分为|分别[为是]|例如|[，,]如|[，,
 _JOINS, _STOPS = re.compile("[、和与及]|》《"), re.compile(r"[，。；;]|,(?!\d)")
 # So much of what a clause at the end says the question says too: it is no part of the answer.
 _ECHO = 0.6
-_AND_OTHERS = re.compile("、.*?等(?=[^等].*?[的都也被])")
+_AND_OTHERS = re.compile("、.*?等(?!等)(?=.*[的都也被])")
 
 
 def tidy_edges(text: str, start: int, end: int) -> tuple[int, int] | None:
