@@ -77,6 +77,7 @@ _ALSO = {
     "people": {"count", "firms", "households"},
     "households": {"firms"},
 }
+# What asks for a list.
 _ASKS_SEVERAL = re.compile(r"哪些|哪[几两二三四五六七八九十]|分别")
 # What asks for things or people by name, and a bare number: 九大 for 哪几家.
 _ASKS_NAME = re.compile(

@@ -60,9 +60,11 @@ _MEASURED = re.compile(
 # What leads to a list, what joins its items, and what ends it.
 _LISTS = re.compile(r"包括|包含|分为|分别[为是]|例如|[，,]如|[，,（(]即|[计设著]有|[：:](?!\d)|—")
 _JOINS, _STOPS = re.compile("[、和与及]|》《"), re.compile(r"[，。；;]|,(?!\d)")
-# So much of what a clause at the end says the question says too: it is no part of the answer.
-_ECHO = 0.6
+# 甲、乙等 | 都能看到, but not 甲、乙等项目.
 _AND_OTHERS = re.compile("、.*?等(?!等)(?=.*[的都也被])")
+
+# A clause at the end of whose words the question has this share is no part of the answer.
+_ECHO = 0.6
 
 
 def tidy_edges(text: str, start: int, end: int) -> tuple[int, int] | None:
