@@ -13,6 +13,7 @@ import torch
 
 from xhqa import bundle
 from xhqa.config import Settings
+from xhqa.dictionary import open_dictionary
 from xhqa.errors import InputError
 from xhqa.progress import Bar
 from xhqa.tokenizer import Tokenizer, load_tokenizer
@@ -85,7 +86,7 @@ def train_reader(
 
     with Bar() as progress:
         training.run(
-            batches(train, negatives, tokenizer, recipe),
+            batches(train, negatives, tokenizer, recipe, open_dictionary(settings.cache_dir)),
             minutes=minutes,
             on_step=lambda step, loss: progress("train", step, recipe.steps, f"loss {loss:.2f}"),
             on_save=saved,

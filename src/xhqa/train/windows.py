@@ -28,20 +28,22 @@ def make_window(
     tokenizer: Tokenizer,
     rng: random.Random,
     *,
-    min_tokens: int = 80,
+    min_tokens: int = 32,
     max_tokens: int = 256,
     max_question_tokens: int = 64,
     miss: float = 0.04,
 ) -> Window:
     """A random window of the passage that holds the answer whole (but for a share of ``miss``).
 
-    Cutting at random teaches that answers stand anywhere, and is cheaper than whole passages.
+    Cutting at random teaches that answers stand anywhere, and is cheaper than whole passages. Each
+    doubling of a window's length, from ``min_tokens`` to ``max_tokens``, is as likely as the next:
+    what is left of a passage after sifting is short.
     """
     question = tokenizer.encode("query: " + example.question)
     question_ids = question.ids[:max_question_tokens]
     passage = tokenizer.encode(example.passage)
     count = len(passage.ids)
-    size = rng.randint(min_tokens, max_tokens)
+    size = round(min_tokens * (max_tokens / min_tokens) ** rng.random())
     first = last = None
     if example.answer is not None:
         covered = [
