@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from xhqa.converse import leans, readings, standalone, unsaid
@@ -43,6 +45,62 @@ LEADER = [Turn("期智研究院由谁领衔？", "姚期智")]
 )
 def test_what_is_left_out_is_filled_in(question: str, history: list[Turn], expected: str) -> None:
     assert standalone(question, history) == expected
+
+
+REVENUE = [Turn("2022年的营业收入是多少？", "5亿")]
+FOUNDER = [Turn("谁创立了华为？", "任正非")]
+
+
+@pytest.mark.parametrize(
+    ("question", "history", "expected"),
+    [
+        # Something of whom a pronoun stands for.
+        ("他的工资呢？", [Turn("公司的总经理是谁？", "张三")], "张三的工资？"),
+        ("那里的人口呢？", [Turn("最南端是哪个镇？", "华泾镇")], "华泾镇的人口？"),
+        ("那不勒斯呢？", [Turn("罗马有多少人口？", "300万")], "那不勒斯有多少人口？"),
+        # Numbers are swapped with what they are counted by, names for names.
+        ("2023年呢？", REVENUE, "2023年的营业收入是多少？"),
+        ("净利润呢？", [*REVENUE, Turn("2023年呢？", "6亿")], "2023年的净利润是多少？"),
+        ("第4条呢？", [Turn("第3条规定了什么？", "罚款")], "第4条规定了什么？"),
+        ("5月2日呢？", [Turn("5月1日有什么活动？", "放映")], "5月2日有什么活动？"),
+        ("面积呢？", [Turn("北京有多少人口？", "2000万")], "北京有多少面积？"),
+        ("上海呢？", [Turn("北京有多少人口？", "2000万")], "上海有多少人口？"),
+        ("利润呢？", [Turn("公司的收入是多少？", "5亿")], "公司的利润是多少？"),
+        # What a pronoun cannot stand for: a place, somebody, a date, a definition.
+        ("它有多少员工？", [Turn("公司的总部在哪里？", "上海")], "公司有多少员工？"),
+        ("它哪一年出版？", [Turn("小说的作者是谁？", "鲁迅")], "小说哪一年出版？"),
+        ("它的总部在哪里？", [Turn("甲公司哪一年成立？", "1998年")], "甲公司的总部在哪里？"),
+        ("它有什么优点？", [Turn("什么是区块链？", "一种账本")], "区块链有什么优点？"),
+        ("他写了什么？", [Turn("鲁迅是谁？", "文学家")], "鲁迅写了什么？"),
+        ("他多大？", [Turn("谁是校长？", "李四")], "李四多大？"),
+        (
+            "When does it open?",
+            [Turn("Where is the museum?", "高安路")],
+            "When does the museum open?",
+        ),
+        ("它有多少员工？", FOUNDER, "华为有多少员工？"),
+        ("Where did he meet 张三?", FOUNDER, "Where did 任正非 meet 张三?"),
+        # Whom it stands for is named in the question, or it is part of a name.
+        ("李白为什么离开他的家乡？", FOUNDER, "李白为什么离开他的家乡？"),
+        ("犹他州的首府在哪里？", FOUNDER, "犹他州的首府在哪里？"),
+        ("How does the firm protect its data?", FOUNDER, "How does the firm protect its data?"),
+        ("Are there any subsidiaries?", FOUNDER, "Are there any subsidiaries?"),
+    ],
+)
+def test_what_ordinary_follow_ups_mean(question: str, history: list[Turn], expected: str) -> None:
+    assert standalone(question, history) == expected
+
+
+def test_a_possessor_may_be_whom_the_question_before_is_about() -> None:
+    found = readings("他的儿子呢？", [Turn("鲁迅的妻子是谁？", "许广平")])
+    assert found[:2] == ("许广平的儿子？", "鲁迅的儿子是谁？")
+
+
+def test_long_white_space_is_gone_through_once() -> None:
+    blank = "and" + " " * 900 + "a\nb"
+    began = time.process_time()
+    readings(blank, [Turn(blank, None)] * 20)
+    assert time.process_time() - began < 1.0
 
 
 @pytest.mark.parametrize(

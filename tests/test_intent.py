@@ -66,3 +66,25 @@ def test_a_title_is_taken_along() -> None:
     assert wish_of("总结一下《甲镇 Annals》") == Wish("summary", "甲镇 Annals")
     assert wish_of("《甲镇志》有哪些章节？") == Wish("outline", "甲镇志")
     assert wish_of("《甲镇志》的作者是谁？") is None
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How does it work?",
+        "怎么使用它？",
+        "怎么用？",
+        "有哪些功能？",
+        "使用方法",
+        "What is it about?",
+    ],
+)
+def test_what_may_be_about_what_was_said_is_a_question_then(question: str) -> None:
+    assert wish_of(question) is not None
+    assert wish_of(question, talking=True) is None
+
+
+def test_a_greeting_is_one_in_the_middle_of_a_conversation_too() -> None:
+    assert wish_of("谢谢！", talking=True) == Wish("thanks")
+    assert wish_of("你能做什么？", talking=True) == Wish("abilities")
+    assert wish_of("这篇文章讲了什么？", talking=True) == Wish("summary")

@@ -46,12 +46,24 @@ GAZETTEER = Dictionary(
         ("3号楼有多少户？", "13号楼有40户", DEFINITE),
         ("超过100000张卡在哪里？", "10万张卡在这里", NONE),
         ("1970年代的厂长是谁？", "上世纪七十年代的厂长", NONE),
+        ("08年的产值是多少？", "2008年是5亿", NONE),
+        ("98年的产值是多少？", "1998年是5亿", NONE),
+        ("08年的产值是多少？", "2018年是5亿", DEFINITE),
+        ("下午3点有什么活动？", "15:00放映", NONE),
+        ("上午3点有什么活动？", "15:00放映", DEFINITE),
+        # What is the asker's own.
+        ("列出3座桥", "甲桥、乙桥", SOME),
+        ("请用100字介绍桥", "甲桥、乙桥", SOME),
+        ("我65岁，买什么票？", "60岁以上买老年票", SOME),
+        ("身高1.3米的儿童买什么票？", "1.2米至1.5米的儿童买半票", SOME),
         # A text that speaks of this year may mean any; what is put in brackets only explains.
         ("2025年建了几座？", "今年建了三座", SOME),
         ("2025座桥在哪里？", "今年建了三座", DEFINITE),
         ("“十四五”期间（2021-2025年）建了几座？", "“十四五”期间建了40座", SOME),
         # What a place is in may be left out, and all of what kind it is.
         ("上海市徐汇区有几座桥？", "徐汇有三座桥", SOME),
+        ("苏州市吴江区有几座桥？", "吴江区有三座桥", SOME),
+        ("上海市的徐汇区有几座桥？", "徐汇区有三座桥", SOME),
         ("西藏自治区首府是哪里？", "西藏的首府是拉萨", NONE),
         ("香港特别行政区首长是谁？", "香港的首长", NONE),
         # Quotations, whatever their signs and gaps.

@@ -128,12 +128,15 @@ def test_parallel_files_are_crossed(tmp_path: Path) -> None:
         at = context.index(answer)
         qa = {"id": "1", "question": question, "answers": [{"text": answer, "answer_start": at}]}
         data = {"data": [{"paragraphs": [{"context": context, "qas": [qa]}]}]}
-        (tmp_path / f"{name}.json").write_text(json.dumps(data))
-    found = read_examples([tmp_path / "zh.json", tmp_path / "en.json"])
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "train.json").write_text(json.dumps(data))
+    zh, en = (tmp_path / name / "train.json" for name in ("zh", "en"))
+    found = read_examples([zh, en])
+    assert len({example.id for example in found}) == 4
     assert {(e.question, e.passage) for e in found} == {
         (q, p) for q in ("有几座桥？", "How many?") for p in ("有三十座桥。", "It has 30.")
     }
-    twice = read_examples([tmp_path / "zh.json"] * 2 + [tmp_path / "en.json"] * 2)
+    twice = read_examples([zh] * 2 + [en] * 2)
     assert sorted(map(str, twice)) == sorted(map(str, found * 2))
     with pytest.raises(InputError, match="not parallel"):
         cross_lingual(found, found[:1])

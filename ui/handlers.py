@@ -162,8 +162,8 @@ class Handlers:
         return session, self._shown(session)
 
     def _reply(self, question: str, session: Session) -> Exchange:
-        wish = wish_of(question)
-        if wish is not None:
+        wish = wish_of(question, talking=any(turn.citations for turn in session.turns))
+        if wish is not None and not self._is_of_no_document(wish, session):
             return Exchange(question, aside=self._aside(wish, session))
         answer = self._service.ask(question, history=_history(session.turns))
         searched = self._service.document_count
@@ -171,6 +171,11 @@ class Handlers:
             return Exchange(question, answer, searched=searched)
         hints = () if self._examples.known() is None else self._instead(answer)
         return Exchange(question, answer, searched=searched, hints=hints)
+
+    def _is_of_no_document(self, wish: Wish, session: Session) -> bool:
+        """《红楼梦》有多少章: some document may say so of a book that is none of them."""
+        named = wish.kind == "outline" and wish.title is not None
+        return named and not _meant(wish, self._service.documents(), session)
 
     def _aside(self, wish: Wish, session: Session) -> Aside:
         if wish.kind not in ("summary", "outline", "documents"):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from xhqa.script import alphanumeric, fold, has_han
+from xhqa.script import alphanumeric, fold, has_han, question_script
 from xhqa.segment import tagged
 from xhqa.types import Span, Turn
 
@@ -15,17 +15,41 @@ _ASKING = re.compile(
     r"请问|为什么|为何|什么时候|什么样|什么|怎么样|怎么|怎样|如何|多少|多[大长高久]"
     r"|哪一?[年月日天个些里儿家位所座项条两]?|何[时地]|第?几[个家年月日台款户人]?|谁|吗|呢|吧"
 )
-_ELLIPSIS = re.compile(r"(?:那么?|还有|至于|而|然后)?[，,\s]*(?P<topic>.{1,30}?)\s*呢\s*[?？]?$")
-_OPENING = re.compile(
-    r"(?:那么?(?![里儿边个些年天时次种位座家场段不曲])|还有(?!哪|什么|谁|多少)|然后)[，,\s]*(?=.)"
+_THEN = "那么?(?![里儿边个些年天时次种位座家场段不曲])"
+_ELLIPSIS = re.compile(
+    rf"(?:{_THEN}|还有|至于|而|然后)?[，,\s]*(?P<topic>.{{1,30}}?)\s*呢\s*[?？]?$"
 )
-_PERSON = re.compile(r"(?<![其吉维利排])(?:他们|她们|他(?![们日山人乡杀])|她(?!们))")
+_OPENING = re.compile(rf"(?:{_THEN}|还有(?!哪|什么|谁|多少)|然后)[，,\s]*(?=.)")
+_PERSON = re.compile(r"(?<![其吉维利排])(?:他们|她们|他(?![们日山人乡杀国汀])|她(?!们))")
 _THING = re.compile(r"它们|它|那里|那儿|这里|这儿")
 _POINTING = re.compile(r"^(?:这|那(?!不|曲)|其(?!他|它|实)|该|此|上述|前者|后者|里面)")
-_NAME_FLAGS = frozenset({"nr", "nrt", "nrfg", "ns", "nt", "nz", "eng", "j"})
+_PERSON_FLAGS = frozenset({"nr", "nrt", "nrfg"})
+_NAME_FLAGS = _PERSON_FLAGS | {"ns", "nt", "nz", "eng", "j"}
 _NOUN_FLAGS = ("n", "t", "s", "j", "l", "i", "eng", "vn", "an", "f", "x")
 _COUNTERS = frozenset("个家座台户款项所名位条种层张届部件")
 _MEASURE = re.compile(r"[\d一二三四五六七八九十百千万亿余多约近超过两.,%\s]+\S{0,4}")
+# What numbers that stand for something are counted by: 2022年, 第3条.
+_NUMBERED = frozenset("年月日号条章节期届")
+# What stands behind a subject, or what somebody has.
+_BEHIND_NOUNS = frozenset("是为的")
+# What is left at the end of a question without its asking words, and says nothing.
+_COPULAS = frozenset("是有在为叫达了由的")
+# Who asks what something is goes on about that, not about what it was said to be.
+_DEFINES = re.compile(
+    r"(?:什么是(?P<thing>[^的]+)|(?P<such>[^的]+)是什么)|谁是(?P<who>[^的]+)|(?P<he>[^的]+)是谁"
+)
+# A question whose answer a pronoun may stand for: 它 for no place, 他 for somebody.
+_NO_DATE = "(?!一?[年月日天])"
+_ANSWERED = {
+    "person": re.compile(r"谁|哪位|哪个人|什么人|\bwho\b", re.IGNORECASE),
+    "place": re.compile(rf"哪{_NO_DATE}|什么地方|何[处地]|\b(?:where|which)\b", re.IGNORECASE),
+    "thing": re.compile(
+        rf"哪{_NO_DATE}(?![里儿位]|个人)|什么(?!时候|地方|人)|\bwhich\b", re.IGNORECASE
+    ),
+    "several": re.compile(
+        rf"谁|哪{_NO_DATE}(?![里儿])|什么(?!时候|地方)|\b(?:who|which)\b", re.IGNORECASE
+    ),
+}
 # A question that names nothing and has no more noun characters than this leans on the last one.
 _BARE_NOUN_CHARACTERS = 4
 _BARE_LENGTH = 14
@@ -37,8 +61,10 @@ _ENGLISH_ELLIPSIS = re.compile(
 )
 _ENGLISH_PRONOUN = re.compile(
     r"\b(?:[Ii]t|[Ii]ts|[Tt]hey|[Tt]hem|[Tt]heir|[Hh]e|[Hh]im|[Hh]is|[Ss]he|[Hh]er)\b"
-    r"|(?<!are )(?<!is )(?<!was )(?<!were )\bthere\b"
+    r"|(?<![Aa]re )(?<![Ii]s )(?<![Ww]as )(?<![Ww]ere )(?<![Hh]a[sd] )(?<![Hh]ave )(?<![Ww]ill )"
+    r"\bthere\b(?! (?:is|are|was|were|will|ha[sd]|have)\b)"
 )
+_ENGLISH_OWN = re.compile(r"\b(?:the|an?|this|that|every|each|most|all) \w|(?<=\s)[A-Z]\w")
 _ENGLISH_DUMMY = re.compile(
     r"\bit (?:is |was |will |does )?(?:rain|snow|take)|"
     r"\b(?:is|was|will) it (?:rain|snow|true|possible)",
@@ -119,9 +145,9 @@ def _asks_again(question: str, before: str) -> bool:
 def _readings(question: str, history: Sequence[Turn]) -> tuple[tuple[str, ...], bool]:
     if not history:
         return (), False
-    question = question.strip()
+    question = " ".join(question.split())
     before = standalone(history[-1].question, history[:-1])
-    find = _chinese if has_han(question) else _english
+    find = _chinese if question_script(question) == "han" else _english
     found, leaning = find(question, before[-_REACH:], history)
     return tuple(reading for reading in dict.fromkeys(found) if reading != question), leaning
 
@@ -131,19 +157,60 @@ def _chinese(question: str, before: str, history: Sequence[Turn]) -> tuple[list[
     ellipsis = _ELLIPSIS.match(folded)
     if ellipsis and not _ASKING.search(ellipsis["topic"]) and len(ellipsis["topic"]) > 1:
         topic = question[slice(*ellipsis.span("topic"))]
-        return [_swap_topic(before, topic), f"{_topic(before)}，{topic}"], True
+        return [*_topic_readings(before, topic, history), f"{_topic(before)}，{topic}"], True
     opening = _OPENING.match(folded)
     rest = question[opening.end() :] if opening else question
-    for pattern in (_PERSON, _THING):
-        if pronoun := pattern.search(fold(rest)):
-            stand_in = _antecedent(history, before, pattern)
-            replaced = rest[: pronoun.start()] + stand_in + rest[pronoun.end() :]
-            return [replaced, f"{_topic(before)}，{rest}"], True
+    if found := _pronoun(rest):
+        start, end, kind = found
+        stand_in = _antecedent(history, before, kind)
+        own = _PERSON_FLAGS if kind == "person" else _NAME_FLAGS
+        # 李白为什么离开他的家乡: whom it stands for is named in front.
+        named = any(flag in own for _, flag in tagged(fold(rest[:start])))
+        replaced = rest[:start] + stand_in + rest[end:]
+        return [replaced, f"{_topic(before)}，{rest}"], not named
     bare = _is_bare(folded)
     leaning = bool(opening or _POINTING.match(folded)) or (bare and _lacks_subject(folded))
     if leaning or bare:
         return [f"{_topic(before)}，{rest}", f"{_first_name(before)}，{rest}"], leaning
     return [], False
+
+
+def _topic_readings(before: str, topic: str, history: Sequence[Turn]) -> list[str]:
+    """Readings of what asks the same of ``topic``, or of something of what was spoken of."""
+    found = _pronoun(topic)
+    if found is None:
+        return [_swap_topic(before, topic)]
+    start, end, kind = found
+    replaced = topic[:start] + _antecedent(history, before, kind) + topic[end:]
+    owned = topic[end:].removeprefix("的")
+    if not owned:
+        return [_swap_topic(before, replaced)]
+    # After 鲁迅的妻子是谁 his son may be 鲁迅's.
+    return [f"{replaced}？", _swap_topic(before, owned)]
+
+
+def _pronoun(text: str) -> tuple[int, int, str] | None:
+    """Where the first pronoun stands that is a word of its own (not that of 犹他州), and of what
+    kind it is."""
+    text = fold(text)
+    begins, at = set(), 0
+    for word, _ in tagged(text):
+        begins.add(at)
+        at += len(word)
+    for pattern in (_PERSON, _THING):
+        for match in pattern.finditer(text):
+            if match.start() in begins:
+                return *match.span(), _kind_of(match.group())
+    return None
+
+
+def _kind_of(pronoun: str) -> str:
+    """The key of ``_ANSWERED`` for a pronoun in lower case."""
+    if _PERSON.fullmatch(pronoun) or pronoun in ("he", "him", "his", "she", "her"):
+        return "person"
+    if pronoun in ("那里", "那儿", "这里", "这儿", "there"):
+        return "place"
+    return "several" if pronoun in ("它们", "they", "them", "their") else "thing"
 
 
 def _lacks_subject(question: str) -> bool:
@@ -166,28 +233,36 @@ def _is_bare(question: str) -> bool:
     return sum(map(len, nouns)) <= _BARE_NOUN_CHARACTERS
 
 
-def _antecedent(history: Sequence[Turn], before: str, pronoun: re.Pattern[str]) -> str:
+def _antecedent(history: Sequence[Turn], before: str, kind: str) -> str:
     """What a pronoun stands for: the last answer that is a name (for persons: to a question that
     asked who), else what the last question is about."""
     for turn in reversed(history):
         asked = fold(turn.question)
-        if pronoun is _PERSON:
-            wanted = re.search(r"谁|哪位|哪个人|什么人|who", asked, re.IGNORECASE)
-        else:
-            wanted = re.search(
-                r"谁|哪[^年月日天]|什么(?!时候)|who|which|where", asked, re.IGNORECASE
-            )
+        if defined := _defined(asked):
+            return defined
         if (
-            wanted
+            _ANSWERED[kind].search(asked)
             and turn.answer
             and len(turn.answer) <= 24
             and not re.search("[。！？!?；;]", turn.answer)
             and not _MEASURE.fullmatch(turn.answer)
         ):
             return turn.answer
-        if not pronoun.search(asked):
+        if not (_PERSON if kind == "person" else _THING).search(asked):
             break
     return _first_name(before)
+
+
+def _defined(asked: str) -> str | None:
+    """What a question asks for a definition of, 区块链 in 什么是区块链; 谁是校长 asks for none."""
+    found = _DEFINES.fullmatch(asked.strip(_MARKS))
+    if found is None or _pronoun(asked):
+        return None
+    what = found[found.lastgroup or 0].strip()
+    person = found.lastgroup in ("who", "he")
+    if person and not all(flag in _PERSON_FLAGS for _, flag in tagged(what)):
+        return None
+    return what
 
 
 def _first_name(before: str) -> str:
@@ -208,7 +283,10 @@ def _topic(before: str) -> str:
         topic += before[at:start]
         at = end
     topic = (topic + before[at:]).strip(_MARKS)
-    return re.sub(r"(?:是|有|在|为|叫|达|了|由)+$", "", topic).strip("的" + _MARKS) or before
+    words = [word for word, _ in tagged(topic)]
+    while words and words[-1] in _COPULAS:
+        words.pop()
+    return "".join(words).strip("的" + _MARKS) or before
 
 
 def _swap_topic(before: str, topic: str) -> str:
@@ -218,7 +296,13 @@ def _swap_topic(before: str, topic: str) -> str:
     runs = [run for run in _noun_runs(before) if run[1] - run[0] > 1]
     if not runs:
         return f"{topic}，{before}"
-    start, end = max(runs, key=lambda run: _likeness(fold(before[slice(*run)]), fold(topic)))
+
+    def likeness(run: tuple[int, int]) -> float:
+        # 公司的 | 收入: the last is what is asked for.
+        last = 0.1 * before[: run[0]].endswith("的")
+        return _likeness(fold(before[slice(*run)]), fold(topic)) + last
+
+    start, end = max(runs, key=likeness)
     # 多少家企业: 家 counts, it does not name.
     if fold(before[:start]).endswith(("多少", "几")) and before[start] in _COUNTERS:
         start += 1
@@ -226,29 +310,38 @@ def _swap_topic(before: str, topic: str) -> str:
 
 
 def _noun_runs(text: str) -> list[tuple[int, int]]:
+    """Where nouns stand side by side, and numbers with what they are counted by."""
     runs: list[tuple[int, int]] = []
-    at = 0
-    for word, flag in tagged(fold(text)):
+    at, numbered = 0, False
+    text = fold(text)
+    for word, flag in tagged(text):
         end = at + len(word)
-        noun = flag.startswith(_NOUN_FLAGS) or (flag == "m" and word[0].isdigit())
-        noun = noun and not _ASKING.fullmatch(word)
-        if noun and word.isalnum():
-            if runs and runs[-1][1] == at:
+        goes_on = bool(runs) and runs[-1][1] == at
+        number = flag == "m" and word[0].isdigit()
+        unit = word in _NUMBERED and goes_on and text[at - 1].isdigit()
+        # 营业收入是多少: a verb to the tagger.
+        named = flag == "v" and len(word) > 1 and text[end : end + 1] in _BEHIND_NOUNS
+        noun = (flag.startswith(_NOUN_FLAGS) or number or named) and not _ASKING.fullmatch(word)
+        if unit or (noun and word.isalnum()):
+            # 第3条 | 规定, but 5月1日.
+            if goes_on and (not numbered or number or unit):
                 runs[-1] = (runs[-1][0], end)
             else:
-                runs.append((at, end))
+                runs.append((at - (number and text[:at].endswith("第")), end))
+            numbered = unit
         at = end
     return runs
 
 
 def _likeness(phrase: str, topic: str) -> float:
     """How much two phrases look like one kind of thing: last character, shared characters, both
-    with a number."""
+    with a number, both names or both none."""
     score = 2.0 if phrase[-1] == topic[-1] else 0.0
     score += len(set(phrase) & set(topic)) / len(set(phrase) | set(topic))
     if any(c.isdigit() for c in phrase) and any(c.isdigit() for c in topic):
         score += 1.0
-    return score
+    names = [any(flag in _NAME_FLAGS for _, flag in tagged(text)) for text in (phrase, topic)]
+    return score + 0.5 * (names[0] == names[1])
 
 
 def _english(question: str, before: str, history: Sequence[Turn]) -> tuple[list[str], bool]:
@@ -256,12 +349,15 @@ def _english(question: str, before: str, history: Sequence[Turn]) -> tuple[list[
     rest = ellipsis["topic"] + "?" if ellipsis else question
     pronoun = None if _ENGLISH_DUMMY.search(rest) else _ENGLISH_PRONOUN.search(rest)
     if pronoun and len(rest[: pronoun.start()].split()) <= _PRONOUN_REACH:
-        person = pronoun.group().lower() in ("he", "him", "his", "she", "her")
-        stand_in = _antecedent(history, before, _PERSON if person else _THING)
-        if pronoun.group().lower() in ("its", "their", "his", "her"):
+        word, ahead = pronoun.group().lower(), rest[: pronoun.start()]
+        stand_in = _antecedent(history, before, _kind_of(word))
+        owns = word in ("its", "their", "his", "her")
+        if owns:
             stand_in += "'s"
-        replaced = rest[: pronoun.start()] + stand_in + rest[pronoun.end() :]
-        return [replaced, f"{_topic(before)}: {rest}"], True
+        replaced = ahead + stand_in + rest[pronoun.end() :]
+        # How does the company protect its data: whose it is, is said in front.
+        named = owns and bool(_ENGLISH_OWN.search(ahead))
+        return [replaced, f"{_topic(before)}: {rest}"], not named
     if ellipsis and not _ENGLISH_ASKING.match(rest):
         return [f"{rest.rstrip('?')}: {before}", f"{_topic(before)}: {rest}"], True
     words = re.findall(r"\w+", question)

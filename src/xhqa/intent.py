@@ -73,13 +73,17 @@ _KINDS: dict[Kind, str] = {
         rf"(?: of {_THE_ITEM})?|list (?:all )?(?:the )?(?:sections|chapters|headings)"
     ),
     "documents": (
-        r"(?:这里|里面|你|库里|现在)?(?:都)?(?:有|收录了|包括)(?:哪些|什么|几篇|多少篇|多少)"
+        r"(?:这里|里面|你|库里|现在)?(?:都)?(?:有|收录了)(?:哪些|什么|几篇|多少篇|多少)"
         r"(?:文档|文章|文件|资料|材料)|(?:文档|文章|文件)(?:列表|清单)|列出(?:所有)?(?:文档|文章|文件)"
         r"|(?:what|which|how many) (?:documents|files|articles)"
         r"(?: are there| do you (?:have|know))?"
         r"|list (?:all )?(?:the |your )?(?:documents|files|articles)"
     ),
 }
+_OF_WHAT_WAS_SAID = re.compile(
+    r"它|(?:用|使用)这个|(?:how|what)\b.* (?:it|this|that)\b|^(?:怎么|如何|怎样)(?:用|使用)$|"
+    r"^使用(?:说明|方法)$|^有(?:什么|哪些)功能$"
+)
 _PATTERNS = {kind: re.compile(pattern) for kind, pattern in _KINDS.items()}
 _NAMED = re.compile(r"《([^》]{1,100})》")
 _POLITE = re.compile(
@@ -89,11 +93,16 @@ _POLITE = re.compile(
 _TRAILING = re.compile(r"(?: please| for me|吧|呢|好吗|可以吗|行吗|嘛)$")
 
 
-def wish_of(text: str) -> Wish | None:
-    """What is wished for by ``text``; None where it is to be asked of the documents."""
+def wish_of(text: str, talking: bool = False) -> Wish | None:
+    """What is wished for by ``text``; None where it is to be asked of the documents.
+
+    ``talking``: whether something was answered before, so that "How does it work?" is about that.
+    """
     named = _NAMED.search(text)
     title = named[1] if named else None
     bare = _bare(fold(_NAMED.sub("文档", text)).lower())
+    if talking and _OF_WHAT_WAS_SAID.search(bare):
+        return None
     for said in (bare, _POLITE.sub("", bare)):
         for kind, pattern in _PATTERNS.items():
             if pattern.fullmatch(said) or pattern.fullmatch(_TRAILING.sub("", said)):

@@ -109,7 +109,8 @@ _DATES = (
 )
 # With one of these a question is not after the number in it.
 _ASKS_OTHERWISE = re.compile(
-    "什么|哪|谁|为何|何[时处地年月日人]|几时|怎|如何|[号码址箱级型](?:是|为)?多少"
+    "什么|哪|谁|为何|何[时处地年月日人]|几时|怎|如何|"
+    "(?:[号码址箱级型]|(?:默认|缺省|初始|推荐)值|参数|车牌|版本)(?:是|为)?多少"
 )
 # Nor with one of these after the date in it alone.
 _ASKS_BESIDES = re.compile("什么|哪[里个些几位种]|谁|为何|何[处地人]|怎|如何|多少|几(?!月)")
@@ -137,8 +138,8 @@ def holds_kind(question: str, text: str) -> bool:
 def misses_kind(question: str, answer: str) -> float:
     """1 where a question after a number has an answer without any, or with numbers of nothing but
     other kinds of units, 1330台 for 多少钱, one after a year or a month an answer without it, one
-    after things by name a bare number. 0.5 where things are counted that a size is asked of: 40个
-    for 多大. Else 0."""
+    after things by name a bare number. 0.5 where things are counted that a size is asked of, 40个
+    for 多大, or a share is given of what is counted, 52% for 多少人. Else 0."""
     asked = _asked(question)
     if asked is None:
         return 0.0
@@ -153,7 +154,8 @@ def misses_kind(question: str, answer: str) -> float:
         return float(bool(other) or not any(date.search(answer) for date in asked.dates))
     if not asked.kinds or not given or given & (asked.kinds | {"any"}):
         return 0.0
-    return 0.5 if asked.size and given <= _COUNTS else 1.0
+    of_counted = given == {"share"} and not asked.kinds.isdisjoint({*_COUNTS, "people"})
+    return 0.5 if of_counted or (asked.size and given <= _COUNTS) else 1.0
 
 
 def asks_number(question: str) -> bool:

@@ -25,6 +25,13 @@ _PLACE = re.compile(
     r"(?<![地城郊小社校园景厂片街山林牧矿库灾战疫辖])区)"
 )
 _YEAR = re.compile(r"(?:19|20)\d\d(?=\s?年)")
+# 08年, 下午3点: a text may write the century, and count the hours from midnight.
+_SHORT_YEAR = re.compile(r"(?<!\d)\d\d(?=年)")
+_AFTERNOON = re.compile(r"(?:下午|傍晚|晚上?|夜里)\s?(\d{1,2})(?=[点时:：])")
+# What is asked of the answer, and what somebody says of himself: a text may speak of 60岁以上.
+_OF_ASKER = re.compile(
+    r"(?:列[出举]|举出|[说写给]出)\s?\d+|\d+\s?字(?:以内|左右)?|身高\s?[\d.]+|\d+\s?周?岁"
+)
 # A text that dates itself by these may speak of any year.
 _RELATIVE_YEAR = re.compile("[今去前明后本当同]年")
 # With the apostrophe that divides syllables in pinyin, and without the one of a genitive.
@@ -68,7 +75,9 @@ class _Name(NamedTuple):
 
 
 class _Number(NamedTuple):
-    value: float
+    """The values that a text may state it by, any of which will do."""
+
+    values: frozenset[float]
     definite: bool
     year: bool
 
@@ -92,7 +101,7 @@ def lacking(question: str, text: str, gazetteer: Gazetteer) -> Lacking:
     missing += [
         number.definite and not (number.year and relative)
         for number in _numbers(question)
-        if number.value not in stated(folded)
+        if number.values.isdisjoint(stated(folded))
     ]
     if question_script(question) == "other":
         for match in _CAPITALISED.finditer(fold(question)):
@@ -127,8 +136,12 @@ def _names(question: str) -> tuple[_Name, ...]:
             place = _PLACE.fullmatch(word)
             forms = frozenset({word, place["name"] if place else word})
             # A text may leave out what the place is in: 上海市徐汇区.
-            behind = words[number + 1 : number + 2]
-            inside = any(other == "ns" or _PLACE.fullmatch(after) for after, other in behind)
+            behind = [pair for pair in words[number + 1 : number + 4] if pair[0] != "的"][:2]
+            # 吴江 | 区
+            after = ["".join(word for word, _ in behind[:n]) for n in (1, 2)]
+            inside = any(flag == "ns" for _, flag in behind[:1]) or any(
+                _PLACE.fullmatch(words) for words in after
+            )
             definite = bool(place) and not inside
             found[word] = _Name(forms, definite, doubtful=flag == "ns" and len(word) == 2)
     for quoted in map("".join, _QUOTED.findall(question)):
@@ -139,8 +152,19 @@ def _names(question: str) -> tuple[_Name, ...]:
 @lru_cache(maxsize=256)
 def _numbers(question: str) -> tuple[_Number, ...]:
     """The numbers in digits of a question. One is definite in a question in Chinese, outside of
-    brackets, which only explain."""
+    brackets, which only explain, and where it is not the asker's own."""
     question = fold(question).lower()
-    outside = numbers(_REMARK.sub(" ", question)) if question_script(question) == "han" else ()
-    years = {float(year) for year in _YEAR.findall(question)}
-    return tuple(_Number(n, n in outside, n in years) for n in numbers(question))
+    of_text = _OF_ASKER.sub(" ", _REMARK.sub(" ", question))
+    outside = numbers(of_text) if question_script(question) == "han" else ()
+    years, short, late = (
+        {float(number) for number in pattern.findall(question)}
+        for pattern in (_YEAR, _SHORT_YEAR, _AFTERNOON)
+    )
+    return tuple(
+        _Number(
+            frozenset({n, *([1900 + n, 2000 + n] * (n in short)), *([12 + n] * (n in late))}),
+            n in outside,
+            n in years,
+        )
+        for n in numbers(question)
+    )

@@ -178,6 +178,10 @@ def test_a_wish_is_about_the_document_named_or_cited_last(service: Any) -> None:
     outline = last(handlers, "有哪些章节", asked(handlers, "几个"))[2]
     assert 'data-document="two" data-anchor="xh-h-10">北京</a>' in outline
     assert "没有分小节" in last(handlers, "有哪些章节", session)[2]
+    # Of a book that is no document here some document may say it.
+    (elsewhere,) = asked(handlers, "《红楼梦》有多少章？").turns
+    assert elsewhere.aside is None
+    assert elsewhere.answer is not None
 
 
 def test_show(service: Any) -> None:

@@ -27,9 +27,16 @@ PAIRS = {
 }
 # What a number is not cut from: scale words and units that stand right behind it.
 _UNIT = re.compile(
-    r"[余多]?(?:[十百千万亿兆]+[余多]?)?(?:平方(?:公里|千米|米)|立方米|公里|千米|公斤|公顷|小时|分钟|世纪|年代|个月|"
+    r"[余多]?(?:[十百千万亿兆]+[余多]?)?(?:平方(?:公里|千米|米)|立方米|公里|千米|公斤|公顷|小时|分钟|世纪|"
+    # 2008年 | 代表
+    r"(?<=[0十])年代|个月|"
     r"人次|美元|欧元|日元|港元|[%％‰℃]|[个家年月日号时分秒天岁元米亩吨斤台款户人座条层名倍次届位项所栋间"
     r"套件部张首本页种只头辆艘架度])?"
+)
+
+# 数百 | 家, but not 张大千 | 家里.
+_NUMERIC = re.compile(
+    r"\d$|(?:[\d\s零〇一二三四五六七八九十百千万亿两数几上近余多成半]|^)[百千万亿]$"
 )
 
 # Numbers that share what they count: 一、二村.
@@ -43,8 +50,15 @@ _LEADS = re.compile("[是为在于由如即]|包括|包含|分为|用于")
 _AMONG = re.compile(
     "[的了都也则而其该这此他她它最曾已还又并就多均被可能共,，]|主要|通常|一般|大多|分别|可以|大约|他们|不仅"
 )
-# Where an answer begins or ends with one of these it is as good without.
-_FIRST, _LAST = re.compile("[是在指呈]|由于"), re.compile("[的起]")
+# Where an answer begins or ends with one of these it is as good without; with 在 only where a place
+# or a time is asked for: 在路上 may be a title.
+_FIRST, _LAST = re.compile("[是指呈]|由于"), re.compile("[的起]")
+_FIRST_OF_PLACE = re.compile("[是在指呈]|由于")
+_ASKS_WHERE = re.compile(
+    r"哪|何[时处地]|什么(?:地方|时候|位置)|几[点时月号日]|\b(?:where|when)\b", re.I
+)
+# Of what is to be done the last step often says what for.
+_ASKS_HOW = re.compile(r"如何|怎|步骤|流程|手续|[方办]法|\bhow\b", re.I)
 # Who asks so already says 人.
 _ASKS_ORIGIN = re.compile("(?:哪[里儿]|什么地方|何[处地])人")
 # What is measured, in front of a number but for what belongs to that: 体长可达 | 约35公分.
@@ -56,10 +70,16 @@ _MEASURED = re.compile(
     rf"(?:(?!{_OF_NUMBER})[\u4e00-\u9fff])*?(?:[达为有长高深宽重共：:]|相当于)"
     rf"(?=(?:{_OF_NUMBER})*过?[$¥￥€£]?\d)"
 )
+# 成人票为50元，儿童票为25元: each number with what it is of.
+_ANOTHER = re.compile(r"(?:[，；;、]|,(?!\d)).*\d")
 
 # What leads to a list, what joins its items, and what ends it.
-_LISTS = re.compile(r"包括|包含|分为|分别[为是]|例如|[，,]如|[，,（(]即|[计设著]有|[：:](?!\d)|—")
-_JOINS, _STOPS = re.compile("[、和与及]|》《"), re.compile(r"[，。；;]|,(?!\d)")
+_LISTS = re.compile(
+    r"包括|包含|分为|分别[为是]|例如|[，,]如|[，,]即|(?<!设)计有|(?<!建)设有(?!限)|(?<!显)著有|[：:](?!\d)|——"
+)
+_JOINS = re.compile("[、和与及]|》《")
+_LIST_ENDS = re.compile(r"(?:[，。]|,(?!\d))(?!\s*(?:以及|还有|另有|[和与及并或也再另]|其中|最后))")
+_STOPS = re.compile(r"[，。；;]|,(?!\d)")
 # 甲、乙等 | 都能看到, but not 甲、乙等项目.
 _AND_OTHERS = re.compile("、.*?等(?!等)(?=.*[的都也被])")
 
@@ -81,7 +101,7 @@ def tidy_edges(text: str, start: int, end: int) -> tuple[int, int] | None:
     if text[start].isdigit():
         while start > 0 and (text[start - 1].isdigit() or _is_point(text, start - 1)):
             start -= 1
-    if _numeric(text[start:end].rstrip("余多")[-1:]):
+    if _NUMERIC.search(text[start:end].rstrip("余多")):
         while end < len(text) and (text[end].isdigit() or _is_point(text, end)):
             end += 1
         end = _past_unit(text, end)
@@ -102,7 +122,11 @@ def concise(question: str, text: str, start: int, end: int) -> tuple[int, int]:
     low, high = 0, len(words)
     if text[start - 1 : start] not in PAIRS:
         low = _answer_from(words, question, asked)
-        while low < high - 1 and _leads(words, low, _FIRST, question):
+        first_words = _FIRST_OF_PLACE if _ASKS_WHERE.search(question) else _FIRST
+        # 是的 is an answer.
+        while words[low + 1 : high] not in ((), ("的",)) and _leads(
+            words, low, first_words, question
+        ):
             low += 1
     if text[end : end + 1] not in PAIRS.values():
         # 理性的、进步的 are of one kind.
@@ -113,9 +137,11 @@ def concise(question: str, text: str, start: int, end: int) -> tuple[int, int]:
     if asks_several(question):
         first, last = _list_in(text, first, last)
     elif not asks_number(question):
-        last = _before_echo(text, first, last, asked)
+        last = _before_echo(question, text, first, last, asked)
         last -= bool(_ASKS_ORIGIN.search(question)) and text[last - 1] == "人"
-    elif measured := _MEASURED.match(text, first, last):
+    elif (measured := _MEASURED.match(text, first, last)) and not _ANOTHER.search(
+        text, measured.end(), last
+    ):
         first = measured.end()
     return tidy_edges(text, first, last) or (start, end)
 
@@ -129,9 +155,15 @@ def _list_in(text: str, start: int, end: int) -> tuple[int, int]:
     """The list in [start, end), or all of it where there is none."""
     first = start
     for lead in _LISTS.finditer(text, start, end):
-        if "、" not in text[start : lead.start()] and _JOINS.search(text, lead.end(), end):
-            first = lead.end()
-    for stop in _STOPS.finditer(text, first, end):
+        before = text[start : lead.start()]
+        inside = any(before.count(sign) > before.count(PAIRS[sign]) for sign in "（(")
+        if inside or "、" in before or not _JOINS.search(text, lead.end(), end):
+            continue
+        if first > start and _JOINS.search(text, first, lead.start()):
+            # Two lists: 主角：甲和乙；配角：丙和丁.
+            return start, end
+        first = lead.end()
+    for stop in _LIST_ENDS.finditer(text, first, end):
         if "、" in text[first : stop.start()] and "、" not in text[stop.end() : end]:
             end = stop.start()
             break
@@ -140,8 +172,10 @@ def _list_in(text: str, start: int, end: int) -> tuple[int, int]:
     return first, end
 
 
-def _before_echo(text: str, start: int, end: int, asked: Collection[str]) -> int:
+def _before_echo(question: str, text: str, start: int, end: int, asked: Collection[str]) -> int:
     """Where the clauses begin that only repeat the question's words, or ``end``."""
+    if _ASKS_HOW.search(question):
+        return end
     for stop in _STOPS.finditer(text, start + 1, end):
         words = [word for word in _words(text[stop.end() : end]) if len(word) > 1]
         if words and sum(word in asked for word in words) >= _ECHO * len(words):
@@ -172,7 +206,8 @@ def _strays(text: str, start: int, end: int, leading: bool) -> bool:
     char = text[start] if leading else text[end - 1]
     inner = text[start:end]
     if char == '"':
-        return inner.count('"') % 2 == 1 or inner.strip('"') == inner[1:-1]
+        count = inner.count('"')
+        return count % 2 == 1 or (count == 2 and inner[0] == inner[-1])
     for opening, closing in PAIRS.items():
         if char == opening and (leading or closing):
             if not leading:
@@ -197,10 +232,6 @@ def _is_point(text: str, at: int) -> bool:
         and text[at - 1].isdigit()
         and text[at + 1].isdigit()
     )
-
-
-def _numeric(char: str) -> bool:
-    return char.isdigit() or char in tuple("百千万亿")
 
 
 def _past_unit(text: str, end: int) -> int:

@@ -66,7 +66,8 @@ def read_squad(path: Path) -> list[Example]:
                         continue
                     question = fold(qa["question"].strip())
                     where = where and concise(question, view.text, *where)
-                    examples.append(Example(f"{path.stem}:{qa['id']}", question, view.text, where))
+                    name = f"{path.parent.name}/{path.stem}:{qa['id']}"
+                    examples.append(Example(name, question, view.text, where))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is not a SQuAD-style JSON file: {error!r}") from error
     return examples
