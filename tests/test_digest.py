@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from xhqa.digest import MAX_SENTENCES, summary
+from xhqa.digest import MAX_SENTENCES, evenly, summary
 from xhqa.errors import NotFoundError
 from xhqa.lexical import LexicalIndex, tokenize
 from xhqa.load import repair
@@ -58,6 +58,8 @@ def test_summary_of_several_documents_and_of_none(make_pipeline: MakePipeline) -
     assert len({c.document_id for c in found}) == MAX_SENTENCES
     assert pipeline.summary(["空"]) == ()
     assert pipeline.summary([]) == ()
+    assert evenly("abcdefghij", 4) == ["a", "c", "f", "h"]
+    assert evenly("abc", 4) == "abc"
 
 
 def test_summary_of_a_document_with_many_sections(make_pipeline: MakePipeline) -> None:

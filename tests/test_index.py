@@ -153,6 +153,9 @@ def test_another_format_is_named(built: Path, encoder: HashEncoder) -> None:
     (built / "CURRENT").write_text(json.dumps(current))
     with pytest.raises(IndexDamagedError, match="format 99"):
         open_index(built, encoder)
+    # What is in it is not lost by the rebuild that this asks for.
+    index = build(built, lambda held: Change(keep=lambda one: True), encoder, over_damage=True)
+    assert [info.id for info in index.documents()] == ["甲", "乙"]
 
 
 def other_encoder() -> HashEncoder:
@@ -235,7 +238,9 @@ def test_vectors_made_by_another_encoder_are_not_taken_from_the_cache(
     assert len(encoder.embedded) == 40
 
 
-def test_a_change_of_a_damaged_index_loses_nothing(built: Path, encoder: HashEncoder) -> None:
+def test_a_change_of_a_damaged_index_loses_nothing(
+    built: Path, encoder: HashEncoder, caplog: pytest.LogCaptureFixture
+) -> None:
     vectors = next(built.glob("generations/*/vectors.npy"))
     vectors.write_bytes(b"damaged" + vectors.read_bytes())
     index = build(built, lambda held: Change(remove=[*held][:1]), encoder)
@@ -244,8 +249,24 @@ def test_a_change_of_a_damaged_index_loses_nothing(built: Path, encoder: HashEnc
     database.write_bytes(b"damaged" + database.read_bytes())
     with pytest.raises(IndexDamagedError, match=r"documents\.sqlite"):
         build(built, lambda _: Change(), encoder)
-    index = build(built, lambda _: Change(entries("甲")), encoder, over_damage=True)
+    with caplog.at_level("WARNING"):
+        index = build(built, lambda _: Change(entries("甲")), encoder, over_damage=True)
     assert [info.id for info in index.documents()] == ["甲"]
+    # What cannot be read is kept, also after further builds.
+    aside = built / "generations" / f"unread-{database.parent.name}"
+    assert str(aside) in caplog.text
+    for _ in range(2):
+        build(built, lambda _: Change(), encoder)
+    assert (aside / "documents.sqlite").exists()
+
+
+def test_with_a_damaged_pointer_no_generation_is_thrown_away(
+    built: Path, encoder: HashEncoder
+) -> None:
+    (before,) = (folder.name for folder in (built / "generations").iterdir())
+    (built / "CURRENT").write_text("damaged")
+    build(built, lambda _: Change(entries("甲")), encoder, over_damage=True)
+    assert (built / "generations" / f"unread-{before}" / "documents.sqlite").exists()
 
 
 def test_a_second_builder_is_refused(built: Path, encoder: HashEncoder) -> None:
@@ -351,3 +372,10 @@ def test_a_rebuild_keeps_what_was_uploaded(tmp_path: Path, encoder: HashEncoder)
     (folder / "c.txt").write_text("另一段文字。")
     index, _ = build_index([folder], encoder, settings)
     assert [info.id for info in index.documents()] == ["b", "c"]
+    # A file of the same name but for its ending does not take its place.
+    (folder / "b.md").write_text("# 乙\n文件夹里的乙。")
+    for _ in range(2):
+        index, _ = build_index([folder], encoder, settings)
+        names = {info.id: info.source_name for info in index.documents()}
+        assert sorted(names.values()) == ["b.md", "b.txt", "c.txt"]
+        assert names["b"] == "b.txt"

@@ -182,6 +182,18 @@ def test_html(encoding: str) -> None:
     assert [path for path, _ in paths(document)] == [(), ("企&业",), ("展望",)]
 
 
+@pytest.mark.parametrize("declared", ["undefined", "utf-16", "UTF-16LE", "hex", "utf-8"])
+def test_html_that_declares_what_it_is_not_in(declared: str) -> None:
+    for words in ("全区有桥。", "全区有桥!!"):
+        page = f'<meta charset="{declared}"><title>页</title><p>{words}</p>'
+        assert load(page.encode(), "a.html").text == words
+
+
+def test_a_span_of_thousands_of_digits_is_a_wide_one() -> None:
+    page = f'<table><tr><td colspan="{"9" * 5000}">甲</td></tr></table><p>乙</p>'
+    assert load(page.encode(), "a.html").text.endswith("乙")
+
+
 def test_epub_is_read_in_the_order_of_its_spine() -> None:
     chapters = [
         making.page("<h1>第一章 起点</h1><p>主角生于1952年&#x3002;</p>"),

@@ -188,6 +188,12 @@ def test_files_that_differ_in_their_ending_do_not_replace_each_other(
     assert again.id == marked.id
     assert "七座桥" in pipeline.document(marked.id).text
     assert len(pipeline.documents()) == 4
+    # It is known by its name also where the other one is gone.
+    pipeline.remove(plain.id)
+    once_more = pipeline.add("报告.md", "# 报告\n戊镇有六座桥。".encode())
+    assert once_more.id == marked.id
+    assert "六座桥" in pipeline.document(marked.id).text
+    assert len(pipeline.documents()) == 3
 
 
 def test_a_full_disk_is_said_and_changes_nothing(

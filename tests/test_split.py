@@ -37,6 +37,21 @@ def test_markdown_headings_nest() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "```pip install x```",
+        "````\n```\n# 不是标题\n````",
+        "~~~\n```\n# 不是标题\n~~~",
+        "```sh\n# 不是标题\n```py\n# 也不是\n```",
+        "```\n# 不是标题\n`````",
+    ],
+)
+def test_headings_behind_code_are_found(code: str) -> None:
+    text = f"# 报告\n前言。\n{code}\n## 乙\n乙文。\n"
+    assert paths(text, "a.md")[1:] == [(("乙",), "## 乙\n乙文。")]
+
+
 def test_numbered_headings_nest() -> None:
     text = (
         "某某条例\n\n第一章 总则\n\n第一节 目的\n\n为了管理，制定本条例。\n\n"

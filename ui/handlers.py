@@ -14,7 +14,7 @@ from xhqa.errors import XhqaError
 from xhqa.feedback import Feedback, FeedbackFile
 from xhqa.intent import Wish, wish_of
 from xhqa.pipeline import MAX_QUESTION
-from xhqa.script import language_of
+from xhqa.script import fold, language_of
 from xhqa.suggest import Draft, Examples
 from xhqa.types import Answer, Citation, Document, DocumentInfo, OutlineEntry, Turn
 
@@ -114,12 +114,6 @@ class Handlers:
             yield self._kept(session, exchange)
             raise
         yield self._kept(session, exchange)
-        if exchange.answer and not exchange.answer.answerable and not exchange.hints:
-            # The refusal is shown before the examples are there: finding them may take a while.
-            exchange = replace(exchange, hints=self._instead(exchange.answer))
-            if exchange.hints:
-                *kept, _ = self._kept(session, exchange)
-                yield *kept, gr.skip()
 
     def act(self, session: Session, event: gr.EventData) -> Iterator[Step]:
         """A button of the conversation: an example, retry, edit, undo, a verdict."""
@@ -169,12 +163,13 @@ class Handlers:
         searched = self._service.document_count
         if answer.answerable:
             return Exchange(question, answer, searched=searched)
+        # Finding examples may take a while, in which nothing else could be asked.
         hints = () if self._examples.known() is None else self._instead(answer)
         return Exchange(question, answer, searched=searched, hints=hints)
 
     def _is_of_no_document(self, wish: Wish, session: Session) -> bool:
         """《红楼梦》有多少章: some document may say so of a book that is none of them."""
-        named = wish.kind == "outline" and wish.title is not None
+        named = wish.kind in ("outline", "summary") and wish.title is not None
         return named and not _meant(wish, self._service.documents(), session)
 
     def _aside(self, wish: Wish, session: Session) -> Aside:
@@ -308,14 +303,25 @@ def _meant(wish: Wish, documents: Sequence[DocumentInfo], session: Session) -> l
     """The documents that a wish is about: the one it names, else the one cited last, else all."""
     known = [info.id for info in documents]
     if wish.title is not None:
-        return [info.id for info in documents if wish.title in (info.title, info.id)] or [
-            info.id for info in documents if wish.title in info.title
+        title = _plain(wish.title)
+        return [info.id for info in documents if title in _called(info)] or [
+            info.id for info in documents if title in _plain(info.title)
         ]
     for turn in reversed(session.turns):
         for citation in turn.citations:
             if citation.document_id in known:
                 return [citation.document_id]
     return known
+
+
+def _called(info: DocumentInfo) -> set[str]:
+    """What a document may be called: by its title, its id, its file with and without the ending."""
+    stem = info.source_name.rpartition(".")[0]
+    return {_plain(name) for name in (info.title, info.id, info.source_name, stem) if name}
+
+
+def _plain(name: str) -> str:
+    return fold(name).lower().strip()
 
 
 def _place(exchange: Exchange, kind: str, index: int) -> str | None:

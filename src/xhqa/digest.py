@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from xhqa.lexical import tokenize
 from xhqa.script import CLOSERS, SENTENCE_END
 from xhqa.types import Chunk, Citation, Document, OutlineEntry
 
 # A summary that does not fit on the page is none.
+T = TypeVar("T")
+
 MAX_SENTENCES = 8
 _MAX_LENGTH = 120
 _MIN_WORDS = 5
@@ -71,6 +73,13 @@ def summary(
     return tuple(
         _citation(number, *found[n][1:], found[n][0]) for number, n in enumerate(sorted(kept), 1)
     )
+
+
+def evenly(items: Sequence[T], most: int) -> Sequence[T]:
+    """``items``, or ``most`` of them from all over in their order."""
+    if len(items) <= most:
+        return items
+    return [items[number * len(items) // most] for number in range(most)]
 
 
 def _sections(chunks: Sequence[Chunk]) -> list[list[Chunk]]:

@@ -52,8 +52,11 @@ def build_index(
             if isinstance(document, InputError):
                 refused.append(str(document))
                 continue
-            if document.id in ids:
-                # Names that differ only in what an id leaves out, or in their folder.
+            there = held.get(document.id)
+            other = there and there.uploaded and there.source_name != document.source_name
+            if document.id in ids or other:
+                # Names that differ only in what an id leaves out, or in their folder; what was
+                # uploaded stays.
                 digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:8]
                 document = replace(document, id=f"{document.id}-{digest}")
             ids.add(document.id)

@@ -18,7 +18,7 @@ from xhqa.answer import calibration_of, compose, passage_of
 from xhqa.config import Settings, load_settings
 from xhqa.converse import leans, readings, standalone, unsaid
 from xhqa.dictionary import Alternatives, Dictionary, Translator, open_dictionary
-from xhqa.digest import outline, summary
+from xhqa.digest import evenly, outline, summary
 from xhqa.encode import Encoder, Vectors, encoder_of
 from xhqa.errors import BusyError, InputError, NotFoundError, StorageFullError, XhqaError
 from xhqa.index import Change, Changing, Entry, Held, Index, corpus_of
@@ -50,6 +50,8 @@ logger = logging.getLogger(__name__)
 
 MAX_QUESTION = 1000
 _VECTOR_CACHE = 1024
+# How many documents, and passages of them all, a summary looks at.
+_SUMMARISED, _SUMMARISED_PASSAGES = 64, 640
 # How many times as well supported a question that leans on history must be as it stands than
 # completed; one that is only short, completed than as it stands.
 _CLEARLY = 2.0
@@ -290,7 +292,10 @@ class Pipeline:
         index = self._state.index
         if document_ids is None:
             document_ids = [info.id for info in index.documents()]
-        return summary([(index.document(d), index.chunks(d)) for d in document_ids], index)
+        chosen = evenly(document_ids, _SUMMARISED)
+        each = _SUMMARISED_PASSAGES // max(1, len(chosen))
+        found = [(index.document(d), evenly(index.chunks(d), each)) for d in chosen]
+        return summary(found, index)
 
     def drafts(self, document_id: str) -> tuple[Draft, ...]:
         """Questions that the document may answer, not asked yet; raises NotFoundError."""
@@ -315,7 +320,11 @@ class Pipeline:
         def change(held: Mapping[str, Held]) -> Change:
             nonlocal placed
             there = held.get(loaded.id)
-            if there and there.source_name != loaded.source_name:
+            before = (one for one in held.values() if one.uploaded)
+            same = next((one for one in before if one.source_name == loaded.source_name), None)
+            if same:
+                placed = replace(loaded, id=same.id)
+            elif there and there.source_name != loaded.source_name:
                 placed = replace(loaded, id=f"{loaded.id}-{digest[:8]}")
             return Change([Entry(placed, uploaded=True)])
 

@@ -12,6 +12,7 @@ from xhqa.types import Chunk, Document, Heading, Section, View
 TokenCounter = Callable[[Sequence[str]], list[int]]
 
 _LINE = re.compile(r"[^\n]+")
+_FENCE = re.compile(r"(`{3,}|~{3,})(.*)")
 # Ends a sentence: white space and a new beginning follow, no abbreviation precedes.
 _FULL_STOP = (
     r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)(?<!\bNo)(?<!\bvs)(?<!\b[A-Z])(?<!\b[aeip]\.[a-z])"
@@ -44,13 +45,13 @@ def sections(document: Document, view: View) -> list[Section]:
     found: list[Section] = []
     path: list[tuple[int, str]] = []
     markdown = document.media_type == "text/markdown"
-    fenced = False
+    fence = ""
     opened = 0
     bare = False
     for number, (start, end) in enumerate(lines):
         line = view.text[start:end].strip()
-        if markdown and line.startswith(("```", "~~~")):
-            fenced = not fenced
+        if markdown:
+            fence = _fence_after(line, fence)
         before_blank = number == 0 or view.text[lines[number - 1][1] : start].count("\n") > 1
         following = lines[number + 1] if number + 1 < len(lines) else None
         after_blank = following is not None and view.text[end : following[0]].count("\n") > 1
@@ -61,7 +62,7 @@ def sections(document: Document, view: View) -> list[Section]:
             line = " ".join(document.text[slice(*view.to_source(start, end))].split())
         if marked:
             rank: int | None = marked.level
-        elif fenced:
+        elif fence:
             rank = None
         else:
             # Where the format says which lines are headings, short ones that stand alone are none.
@@ -83,6 +84,19 @@ def sections(document: Document, view: View) -> list[Section]:
         path.append((rank, name))
     _close(found, path, opened, len(view.text), view)
     return found
+
+
+def _fence_after(line: str, fence: str) -> str:
+    """The open fence of a Markdown code block behind a line, given that before it; "" for none
+    (CommonMark 0.31, "Fenced code blocks")."""
+    found = _FENCE.match(line)
+    if found is None:
+        return fence
+    if not fence:
+        # ```pip install x``` is code within a line.
+        return "" if found[1][0] == "`" and "`" in found[2] else found[1]
+    closes = found[1].startswith(fence) and not found[2].strip()
+    return "" if closes else fence
 
 
 def _marked(document: Document, at: int) -> Heading | None:

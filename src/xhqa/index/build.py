@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import json
+import logging
 import os
 import shutil
 import sqlite3
@@ -31,6 +32,7 @@ from xhqa.index.generation import (
     entry_of,
     exists,
     open_index,
+    readable,
     sha256_of,
     uri_of,
     verify,
@@ -42,6 +44,11 @@ from xhqa.types import Document
 
 # Chunks that are read back and sorted by length together.
 _WINDOW = 4096
+
+# How the names of generations begin that could not be read, and are kept.
+_ASIDE = "unread-"
+
+logger = logging.getLogger(__name__)
 
 _SCHEMA = """
 CREATE TABLE documents (
@@ -101,9 +108,13 @@ def build(
         before = _current_name(index_dir)
         _swap(index_dir, name, manifest_sha256)
         cache.remove()
-        # The one before stays until the next build: somebody may be opening it.
         for folder in generations.iterdir():
-            if folder.name not in (name, before):
+            if folder.name == name or folder.name.startswith((".", _ASIDE)):
+                continue
+            if old.unread:
+                _keep_aside(folder)
+            # The one before stays until the next build: somebody may be opening it.
+            elif folder.name != before:
                 shutil.rmtree(folder, ignore_errors=True)
         progress("switch", 2, 2)
         return open_index(index_dir, encoder)
@@ -111,6 +122,17 @@ def build(
         # Where it failed for want of room, what it wrote must not go on taking it.
         _clear(generations)
         lock.release()
+
+
+def _keep_aside(folder: Path) -> None:
+    """What was uploaded to an index that cannot be read is in no other place."""
+    aside = folder.with_name(_ASIDE + folder.name)
+    os.replace(folder, aside)
+    logger.warning(
+        "the index before could not be read: what was uploaded to it is not in this one. "
+        "Upload it again; the old files are kept in %s, delete them when you are done",
+        aside,
+    )
 
 
 def _clear(generations: Path) -> None:
@@ -129,9 +151,11 @@ def _current_name(index_dir: Path) -> str | None:
 class _Old:
     """What the current index has to give: its documents, and their chunks if they can be used."""
 
-    def __init__(self, folder: Path | None, index: Generation | None) -> None:
+    def __init__(self, folder: Path | None, index: Generation | None, unread: bool = False) -> None:
+        """``unread``: there are documents, but they cannot be read."""
         self.folder = folder
         self.index = index
+        self.unread = unread
         self._database = connect(folder) if folder else sqlite3.connect(":memory:")
         if folder is None:
             self._database.executescript(_SCHEMA)
@@ -151,11 +175,13 @@ class _Old:
             return cls(index.folder, index)
         except IndexDamagedError:
             try:
-                folder, manifest = current_generation(index_dir)
+                folder, manifest = current_generation(index_dir, any_format=over_damage)
                 verify(folder, manifest, "documents.sqlite")
-            except IndexDamagedError:
+                with closing(connect(folder)) as database:
+                    readable(database)
+            except (IndexDamagedError, OSError, sqlite3.DatabaseError):
                 if over_damage:
-                    return cls(None, None)
+                    return cls(None, None, unread=True)
                 raise
             return cls(folder, None)
 

@@ -207,8 +207,12 @@ def open_index(index_dir: Path, encoder: Encoder) -> Generation:
         return _open(again, manifest, encoder)
 
 
-def current_generation(index_dir: Path) -> tuple[Path, dict[str, Any]]:
-    """The current generation's folder and its verified manifest."""
+def current_generation(index_dir: Path, *, any_format: bool = False) -> tuple[Path, dict[str, Any]]:
+    """The current generation's folder and its verified manifest.
+
+    Raises NotFoundError where there is none, IndexDamagedError where it is damaged or, unless
+    ``any_format``, of another format.
+    """
     pointer = index_dir / "CURRENT"
     try:
         current = json.loads(pointer.read_text("utf-8"))
@@ -227,7 +231,7 @@ def current_generation(index_dir: Path) -> tuple[Path, dict[str, Any]]:
     if sha256_of(manifest_path) != expected:
         raise IndexDamagedError(f"{manifest_path} does not match {pointer}: {_REBUILD}")
     manifest: dict[str, Any] = json.loads(manifest_path.read_text("utf-8"))
-    if manifest["format"] != FORMAT:
+    if manifest["format"] != FORMAT and not any_format:
         raise IndexDamagedError(
             f"{folder} has format {manifest['format']}, this xhqa reads {FORMAT}: {_REBUILD}"
         )
@@ -265,6 +269,11 @@ def uri_of(folder: Path) -> str:
 
 def connect(folder: Path) -> sqlite3.Connection:
     return sqlite3.connect(uri_of(folder), uri=True, check_same_thread=False)
+
+
+def readable(database: sqlite3.Connection) -> None:
+    """Raises sqlite3.DatabaseError where the documents are not kept as in this format."""
+    database.execute(f"SELECT {_DOCUMENT}, uploaded FROM documents LIMIT 0")
 
 
 def entry_of(database: sqlite3.Connection, document_id: str) -> Entry:

@@ -181,7 +181,7 @@ def _grid(table: Any) -> tuple[list[list[str]], int | None]:
                 text = " ".join(_text(paragraph) for paragraph in cell.iter(f"{_W}p"))
             cells.append(text)
             head = row.find(f"{_W}trPr/{_W}tblHeader") is not None
-            for _ in range(min(63, int(wide)) - 1 if wide.isascii() and wide.isdigit() else 0):
+            for _ in range(min(63, int(wide[:5])) - 1 if wide.isascii() and wide.isdigit() else 0):
                 cells.append(text if head else "")
         if row.find(f"{_W}trPr/{_W}tblHeader") is not None and headers == len(rows):
             headers += 1

@@ -86,9 +86,12 @@ def _decoded(data: bytes, name: str) -> str:
         encoding = "gb18030" if encoding in ("gb2312", "gbk", "gb_2312-80") else encoding
         encoding = "big5hkscs" if encoding == "big5" else encoding
         try:
-            return data.decode(encoding)
-        except (UnicodeDecodeError, LookupError):
-            return decode(data, name)  # It is declared wrongly.
+            # What declares UTF-16 in ASCII is not in it (WHATWG, "HTML", 13.2.3.2), though most
+            # pages can be decoded so.
+            if not encoding.startswith(("utf-16", "utf16", "utf-32", "utf32", "ucs")):
+                return data.decode(encoding)
+        except (UnicodeError, LookupError):
+            pass  # It is declared wrongly.
     return decode(data, name)
 
 
@@ -240,4 +243,4 @@ def _fill(row: list[str], below: dict[int, tuple[int, str]]) -> None:
 
 def _span(cell: Any, attribute: str) -> int:
     value = (cell.get(attribute) or "").strip()
-    return max(1, min(1000, int(value))) if value.isascii() and value.isdigit() else 1
+    return max(1, min(1000, int(value[:5]))) if value.isascii() and value.isdigit() else 1
