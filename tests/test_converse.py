@@ -79,6 +79,11 @@ FOUNDER = [Turn("谁创立了华为？", "任正非")]
             "When does the museum open?",
         ),
         ("它有多少员工？", FOUNDER, "华为有多少员工？"),
+        (
+            "When was it set up?",
+            [Turn("Who leads the Institute (研究院)?", "张三")],
+            "When was the Institute (研究院) set up?",
+        ),
         ("Where did he meet 张三?", FOUNDER, "Where did 任正非 meet 张三?"),
         # Whom it stands for is named in the question, or it is part of a name.
         ("李白为什么离开他的家乡？", FOUNDER, "李白为什么离开他的家乡？"),

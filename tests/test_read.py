@@ -8,7 +8,6 @@ import numpy.typing as npt
 import pytest
 from support import CharacterTokenizer
 
-from xhqa.dictionary import Dictionary, packed
 from xhqa.graph import SIFTED
 from xhqa.load import load, repair
 from xhqa.read.sentence import SentenceReader
@@ -429,19 +428,6 @@ def test_the_span_reader_scores_spans_over_no_answer() -> None:
     assert reader.read("几座？", []) == []
     (listed, *_) = reader.read("哪些？", [Hit(TOWN, 0.5, 0, 0)])
     assert listed.score == pytest.approx(3 + 3 - 2 - 2 * token_cost("哪些？"))
-
-
-def test_a_question_in_english_is_read_with_the_words_of_each_passage() -> None:
-    network = PointingNetwork()
-    dictionary = Dictionary(lambda: packed({"bridg": {"三十": 1.0, "没有": 1.0}}))
-    reader = SpanReader(network, CharacterTokenizer(), dictionary)  # type: ignore[arg-type]
-    other = chunk("别的镇没有桥。")
-    spans = reader.read("Any bridges?", [Hit(other, 1.0, 0, 0), Hit(TOWN, 0.5, 0, 0)])
-    assert next(span for span in spans if span.score > 0).chunk is TOWN
-    reader.alone("Any bridges?", spans[:1])
-    asked = ["".join(map(chr, question)) for question, _ in network.seen]
-    hinted = [f"\x00query:{hint} Any bridges?\x02" for hint in ("没有", "三十", "三十")]
-    assert asked == hinted
 
 
 def test_the_span_reader_looks_at_answers_in_their_sentence_alone() -> None:

@@ -9,7 +9,6 @@ import pytest
 import torch
 from support import CharacterTokenizer
 
-from xhqa.dictionary import Dictionary, packed
 from xhqa.errors import InputError
 from xhqa.read.model import Reading, SpanModel
 from xhqa.tokenizer import Encoding
@@ -20,7 +19,6 @@ from xhqa.train.loop import STATE, Recipe, Training, batches, collate, lesson_lo
 from xhqa.train.negatives import NegativeMaker, retrieve_neighbours
 from xhqa.train.windows import Window, make_window
 
-DICTIONARY = Dictionary(lambda: packed({"bridg": {"三十": 1.0}}))
 PASSAGE = "甲镇建于1952年。镇上有三十座桥。乙村在甲镇的南面，种植水稻。"
 
 
@@ -264,29 +262,13 @@ def test_only_the_asked_share_of_chinese_questions_is_put_into_english(
 
     def english(share: float) -> int:
         recipe = Recipe(steps=1, batch=8, min_tokens=8, max_tokens=24, code_switch=share)
-        stream = batches(examples, NegativeMaker(examples, {}), tokenizer, recipe, DICTIONARY)
+        stream = batches(examples, NegativeMaker(examples, {}), tokenizer, recipe)
         windows = [window for _ in range(4) for window in next(stream)]
         return sum(tokenizer.id_of("年") not in w.ids[: w.passage_start] for w in windows)
 
     assert english(0.0) == 0
     # Some keep every other word as it is.
     assert english(1.0) > 20
-
-
-def test_most_questions_in_english_are_hinted_at_the_passage(
-    tokenizer: CharacterTokenizer,
-) -> None:
-    examples = [example("bridge?", "三十座"), example("有几座桥？", "三十座")] * 64
-    recipe = Recipe(steps=1, batch=16, min_tokens=8, max_tokens=24)
-    stream = batches(examples, NegativeMaker(examples, {}), tokenizer, recipe, DICTIONARY)
-    asked = [w.ids[1 : w.passage_start - 2] for _ in range(12) for w in next(stream)]
-    plain, hinted, chinese = (
-        asked.count(tokenizer.encode(f"query: {question}").ids)
-        for question in ("bridge?", "三十 bridge?", "有几座桥？")
-    )
-    assert plain > 0
-    assert 2 < hinted / plain < 5
-    assert chinese > 50
 
 
 def test_frozen_layers_stay_as_they_are(tmp_path: Path, tokenizer: CharacterTokenizer) -> None:
@@ -296,7 +278,7 @@ def test_frozen_layers_stay_as_they_are(tmp_path: Path, tokenizer: CharacterToke
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     model.freeze(recipe.frozen_layers)
     training = Training(model, recipe, tmp_path)
-    training.run(batches(examples, NegativeMaker(examples, {}), tokenizer, recipe, DICTIONARY))
+    training.run(batches(examples, NegativeMaker(examples, {}), tokenizer, recipe))
     moved = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
     assert "head.weight" in moved
     assert not any(name.startswith("encoder.encoder.layer.0.") for name in moved)
@@ -315,7 +297,7 @@ def test_the_probe_learns_from_the_network_and_the_network_nothing_from_it(
         with torch.no_grad():
             model.probe.weight.mul_(start)
         Training(model, recipe, tmp_path / name).run(
-            batches(examples, NegativeMaker(examples, {}), tokenizer, recipe, DICTIONARY)
+            batches(examples, NegativeMaker(examples, {}), tokenizer, recipe)
         )
         return model
 
@@ -416,7 +398,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(
         seen: list[float] = []
         for stop in (*stops, recipe.steps):
             training = Training(tiny_model(), recipe, out)
-            stream = batches(examples, negatives, tokenizer, recipe, DICTIONARY)
+            stream = batches(examples, negatives, tokenizer, recipe)
 
             def on_step(step: int, loss: float, stop: int = stop) -> None:
                 seen.append(loss)
@@ -511,7 +493,7 @@ def test_a_teacher_is_followed(tmp_path: Path, tokenizer: CharacterTokenizer) ->
         with torch.no_grad():
             teacher.head.weight.mul_(60)
         training = Training(pupil, recipe, tmp_path / name, teacher if taught else None)
-        stream = batches(examples, NegativeMaker(examples, {}), tokenizer, recipe, DICTIONARY)
+        stream = batches(examples, NegativeMaker(examples, {}), tokenizer, recipe)
         training.run(stream)
         batch = collate(next(stream))
         with torch.inference_mode():

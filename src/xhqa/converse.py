@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from xhqa.script import alphanumeric, fold, has_han, question_script
+from xhqa.script import alphanumeric, fold, question_script
 from xhqa.segment import tagged
 from xhqa.types import Span, Turn
 
@@ -74,6 +74,9 @@ _ENGLISH_POINTING = re.compile(r"^(?:this|that|these|those)\b", re.IGNORECASE)
 _ENGLISH_ASKING = re.compile(
     r"\b(?:what|who|whom|whose|which|when|where|why|how (?:many|much|long|old|big|large)|how)\b",
     re.IGNORECASE,
+)
+_ENGLISH_LED = re.compile(
+    r"[Ww]ho (?!is\b|are\b|was\b|were\b|did\b|has\b)[a-z]+ (?=(?:the|an?) |[A-Z])"
 )
 _ENGLISH_AUXILIARY = re.compile(r"\b(?:is|are|was|were|does|do|did|has|have|had)\b", re.IGNORECASE)
 # What earlier turns may add: more would crowd out the question itself.
@@ -267,15 +270,17 @@ def _defined(asked: str) -> str | None:
 
 def _first_name(before: str) -> str:
     """The first noun phrase of a question: mostly what it is about."""
-    if not has_han(before):
-        return _english_topic(before)
+    if question_script(before) != "han":
+        # Who leads | the institute
+        led = _ENGLISH_LED.match(before)
+        return _english_topic(before[led.end() :] if led else before)
     phrases = [before[a:b] for a, b in _noun_runs(before)]
     return next((phrase for phrase in phrases if len(phrase) > 1), _topic(before))
 
 
 def _topic(before: str) -> str:
     """The last question less its asking words."""
-    if not has_han(before):
+    if question_script(before) != "han":
         return _english_topic(before)
     spans = [match.span() for match in _ASKING.finditer(fold(before))]
     topic, at = "", 0
@@ -291,7 +296,7 @@ def _topic(before: str) -> str:
 
 def _swap_topic(before: str, topic: str) -> str:
     """``before`` with the noun phrase most like ``topic``, or else its first, replaced by it."""
-    if not has_han(before):
+    if question_script(before) != "han":
         return f"{topic}：{before}"
     runs = [run for run in _noun_runs(before) if run[1] - run[0] > 1]
     if not runs:

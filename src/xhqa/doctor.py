@@ -66,15 +66,14 @@ def _models_and_index(settings: Settings, lines: list[str]) -> list[str]:
         lines.append(f"index                 {index.describe()}")
     except XhqaError as error:
         problems.append(str(error))
-    dictionary = open_dictionary(settings.cache_dir)
     try:
-        reader = reader_of(settings, dictionary)
+        reader = reader_of(settings)
         lines.append(f"reader                {reader.name if reader else 'sentence'}")
     except XhqaError as error:
         problems.append(str(error))
     try:
         # What the first question would make otherwise, in a cache that may be read-only by then.
-        common = dictionary.common
+        common = open_dictionary(settings.cache_dir).common
         lines.append(f"words                 {len(frequencies())} of jieba, {len(common)} no names")
     except XhqaError as error:
         problems.append(str(error))

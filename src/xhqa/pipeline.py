@@ -127,7 +127,7 @@ class Pipeline:
         encoder = encoder or encoder_of(settings, notify)
         index = corpus.open(encoder)
         dictionary = open_dictionary(settings.cache_dir)
-        return cls(index, encoder, settings, reader_of(settings, dictionary, notify), dictionary)
+        return cls(index, encoder, settings, reader_of(settings, notify), dictionary)
 
     @property
     def ready(self) -> bool:
@@ -430,12 +430,9 @@ def _checked(question: str) -> str:
 
 
 def reader_of(
-    settings: Settings,
-    translator: Translator,
-    notify: Callable[[str], None] = lambda message: None,
+    settings: Settings, notify: Callable[[str], None] = lambda message: None
 ) -> CloseReader | None:
     """The reader the settings name; None for the sentence reader, which needs an index.
-    ``translator`` helps it with questions that are not in Chinese.
 
     Raises ModelError where it cannot be loaded.
     """
@@ -444,4 +441,4 @@ def reader_of(
     from xhqa.read.span import BUNDLED, SpanReader
 
     path = BUNDLED if settings.reader == "span" else Path(settings.reader)
-    return SpanReader.load(path, settings, translator, notify)
+    return SpanReader.load(path, settings, notify)

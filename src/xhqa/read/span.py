@@ -12,12 +12,10 @@ import numpy.typing as npt
 
 from xhqa import bundle
 from xhqa.config import Settings
-from xhqa.dictionary import Dictionary, Translator
 from xhqa.graph import SIFTED
 from xhqa.kind import asks_several
 from xhqa.read import sentence_of, stored
 from xhqa.read.edges import PAIRS, concise, tidy_edges
-from xhqa.read.hints import Hints
 from xhqa.segment import segmenter
 from xhqa.session import PairNetwork, PairSession
 from xhqa.tokenizer import BEGIN, END, Encoding, Tokenizer, load_tokenizer
@@ -55,24 +53,14 @@ class SpanReader:
 
     name = "span"
 
-    def __init__(
-        self, network: PairNetwork, tokenizer: Tokenizer, translator: Translator | None = None
-    ) -> None:
-        """The logits at position 0 of what ``network`` gives stand for "no answer".
-
-        ``translator`` helps questions that are not in Chinese (``xhqa.read.hints``).
-        """
+    def __init__(self, network: PairNetwork, tokenizer: Tokenizer) -> None:
+        """The logits at position 0 of what ``network`` gives stand for "no answer"."""
         self._network = network
         self._tokenizer = tokenizer
-        self._translator = translator or Dictionary(dict)
 
     @classmethod
     def load(
-        cls,
-        path: Path,
-        settings: Settings,
-        translator: Translator | None = None,
-        notify: Callable[[str], None] = lambda message: None,
+        cls, path: Path, settings: Settings, notify: Callable[[str], None] = lambda message: None
     ) -> SpanReader:
         """The reader in ``path`` on the bundled encoder; raises ModelError."""
         network: PairNetwork
@@ -86,16 +74,15 @@ class SpanReader:
             graphs = stored.converted(path, settings.cache_dir, notify)
             halves = graphs / stored.LOWER, graphs / stored.UPPER
             network = PairSession(*halves, folder, settings.threads)
-        return cls(network, load_tokenizer(folder), translator)
+        return cls(network, load_tokenizer(folder))
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
         encode = self._tokenizer.encode
-        hints = Hints(question, self._translator)
+        asked = self._asked(question)
+        first = len(asked) + 1
         cost = token_cost(question)
         spans: list[Span] = []
         for hit in hits:
-            asked = self._asked(hints.before(hit.chunk.text))
-            first = len(asked) + 1
             passage = encode(hit.chunk.text)
             edges = edge_costs(hit.chunk.text, passage.offsets)
             for part in _windows(passage):
@@ -109,8 +96,8 @@ class SpanReader:
 
     def alone(self, question: str, spans: Sequence[Span]) -> list[float]:
         """For each the logits of its first and of its last token, each at least ``_LEAST``."""
+        asked = self._asked(question)
         chunk = spans[0].chunk
-        asked = self._asked(Hints(question, self._translator).before(chunk.text))
         start, end = chunk.sentences[sentence_of(spans[0])]
         start, end = min(start, spans[0].start), max(end, *(span.end for span in spans))
         sentence = self._tokenizer.encode(chunk.text[start:end])
@@ -127,8 +114,7 @@ class SpanReader:
 
     def _asked(self, question: str) -> list[int]:
         encode = self._tokenizer.encode
-        # What was filled in from earlier turns and hints stand in front: a long question keeps its
-        # end.
+        # What was filled in from earlier turns stands in front: a long question keeps its end.
         ids = encode("query:").ids + encode(question).ids[-MAX_QUESTION_TOKENS:]
         return [BEGIN, *ids, END]
 

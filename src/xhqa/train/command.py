@@ -13,7 +13,6 @@ import torch
 
 from xhqa import bundle
 from xhqa.config import Settings
-from xhqa.dictionary import open_dictionary
 from xhqa.errors import InputError
 from xhqa.progress import Bar
 from xhqa.tokenizer import Tokenizer, load_tokenizer
@@ -86,7 +85,7 @@ def train_reader(
 
     with Bar() as progress:
         training.run(
-            batches(train, negatives, tokenizer, recipe, open_dictionary(settings.cache_dir)),
+            batches(train, negatives, tokenizer, recipe),
             minutes=minutes,
             on_step=lambda step, loss: progress("train", step, recipe.steps, f"loss {loss:.2f}"),
             on_save=saved,

@@ -7,7 +7,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -18,9 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from xhqa.cpu import has_bfloat16
-from xhqa.dictionary import Translator
 from xhqa.errors import InputError
-from xhqa.read.hints import Hints
 from xhqa.read.model import PROBE, Reading, SpanModel
 from xhqa.script import has_han
 from xhqa.tokenizer import PAD, Tokenizer
@@ -38,9 +36,6 @@ _AT_ONCE = 8
 _PROBE_RATE = 10.0
 # Of a reader with layers apart each fifth batch is read as Hugging Face's form of it reads.
 _TOGETHER_EVERY = 5
-# Of the questions that are not in Chinese so many get hints: without them, and where a word is not
-# in the dictionary, they are to be understood too.
-_HINTED = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +76,14 @@ def batches(
     negatives: NegativeMaker,
     tokenizer: Tokenizer,
     recipe: Recipe,
-    translator: Translator,
 ) -> Iterator[list[Window]]:
-    """Endless length-bucketed batches, a function of the examples and the recipe's seed alone.
-
-    Most questions that are not in Chinese get the hints of ``translator`` that they get in use.
-    """
+    """Endless length-bucketed batches, a function of the examples and the recipe's seed alone."""
     glossary = Glossary() if recipe.code_switch else None
 
-    def rephrase(example: Example, rng: random.Random) -> Example:
-        question = example.question
-        if glossary is not None and has_han(question) and rng.random() < recipe.code_switch:
-            question = glossary.switched(question, rng)
-        if (hints := Hints(question, translator)) and rng.random() < _HINTED:
-            question = hints.before(example.passage)
-        return replace(example, question=question)
+    def rephrase(question: str, rng: random.Random) -> str:
+        if glossary is None or not has_han(question) or rng.random() >= recipe.code_switch:
+            return question
+        return glossary.switched(question, rng)
 
     epoch = 0
     while True:

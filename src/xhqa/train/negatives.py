@@ -252,7 +252,7 @@ def epoch_examples(
     removed: float = 0.03,
     transplanted: float = 0.1,
     measured: float = 0.7,
-    rephrase: Callable[[Example, random.Random], Example] = lambda example, rng: example,
+    rephrase: Callable[[str, random.Random], str] = lambda question, rng: question,
 ) -> Iterable[Example]:
     """One epoch in random order: every answerable example and a fresh draw of negatives.
 
@@ -272,15 +272,15 @@ def epoch_examples(
         example = examples[number]
         if example.answer is None:
             if rng.random() < keep_unanswerable:
-                yield rephrase(example, rng)
+                yield replace(example, question=rephrase(example.question, rng))
             continue
-        yield rephrase(example, rng)
+        yield replace(example, question=rephrase(example.question, rng))
         if rng.random() < measured and (made := negatives.measured(example, rng)):
-            yield rephrase(made, rng)
+            yield replace(made, question=rephrase(made.question, rng))
         draw = rng.random()
         for share, make in makers:
             if draw < share:
                 if made := make(example, rng):
-                    yield rephrase(made, rng)
+                    yield replace(made, question=rephrase(made.question, rng))
                 break
             draw -= share
