@@ -315,17 +315,15 @@ class Pipeline:
         """
         loaded = load(data, name)
         digest = hashlib.sha256(loaded.source_name.encode("utf-8", "surrogateescape")).hexdigest()
+        other = f"{loaded.id}-{digest[:8]}"
         placed = loaded
 
         def change(held: Mapping[str, Held]) -> Change:
             nonlocal placed
-            there = held.get(loaded.id)
-            before = (one for one in held.values() if one.uploaded)
-            same = next((one for one in before if one.source_name == loaded.source_name), None)
-            if same:
-                placed = replace(loaded, id=same.id)
-            elif there and there.source_name != loaded.source_name:
-                placed = replace(loaded, id=f"{loaded.id}-{digest[:8]}")
+            there, before = held.get(loaded.id), held.get(other)
+            again = before and before.source_name == loaded.source_name
+            if again or (there and there.source_name != loaded.source_name):
+                placed = replace(loaded, id=other)
             return Change([Entry(placed, uploaded=True)])
 
         index = self._change(change)

@@ -179,7 +179,7 @@ class _Old:
                 verify(folder, manifest, "documents.sqlite")
                 with closing(connect(folder)) as database:
                     readable(database)
-            except (IndexDamagedError, OSError, sqlite3.DatabaseError):
+            except (IndexDamagedError, OSError, KeyError, sqlite3.DatabaseError):
                 if over_damage:
                     return cls(None, None, unread=True)
                 raise
