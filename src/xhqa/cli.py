@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         run: Callable[[argparse.Namespace], int] = arguments.run
         return run(arguments)
     except KeyboardInterrupt:
+        # What was never awaited, since it was broken off, nobody needs to hear of.
+        warnings.simplefilter("ignore", RuntimeWarning)
         print("xhqa: interrupted", file=sys.stderr)
         return 1
     except (XhqaError, OSError) as error:

@@ -367,10 +367,14 @@ def test_the_fixed_set(index_dir: Path, tmp_path: Path) -> None:
     for group, floor in (("factual/zh", 0.86), ("factual/zh-Hant", 0.8), ("factual/en", 0.88)):
         assert summary["groups"][group]["sentence_overlap"] >= floor, group
     assert summary["groups"]["factual/zh"]["f1"] >= 0.73
-    assert summary["groups"]["factual/en"]["f1"] >= 0.75
+    assert summary["groups"]["factual/en"]["f1"] >= 0.8
     assert summary["groups"]["follow_up"]["sentence_overlap"] >= 0.85
-    assert summary["groups"]["absent"]["refusal_recall"] >= 0.85
-    assert summary["groups"]["near_miss"]["refusal_recall"] >= 0.8
+    assert summary["groups"]["factual/zh-Hant"]["f1"] >= 0.75
+    absent, near = (summary["groups"][name] for name in ("absent", "near_miss"))
+    assert absent["refusal_recall"] >= 0.85
+    assert near["refusal_recall"] >= 0.75
+    refused = absent["refusal_recall"] * absent["n"] + near["refusal_recall"] * near["n"]
+    assert refused / (absent["n"] + near["n"]) >= 0.85
 
 
 def test_bench_measures_a_server_of_its_own(index_dir: Path, tmp_path: Path) -> None:
