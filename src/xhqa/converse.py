@@ -64,6 +64,7 @@ _ENGLISH_PRONOUN = re.compile(
     r"|(?<![Aa]re )(?<![Ii]s )(?<![Ww]as )(?<![Ww]ere )(?<![Hh]a[sd] )(?<![Hh]ave )(?<![Ww]ill )"
     r"\bthere\b(?! (?:is|are|was|were|will|ha[sd]|have)\b)"
 )
+# What a possessive behind it may belong to: how does | the company | protect its data.
 _ENGLISH_OWN = re.compile(r"\b(?:the|an?|this|that|every|each|most|all) \w|(?<=\s)[A-Z]\w")
 _ENGLISH_DUMMY = re.compile(
     r"\bit (?:is |was |will |does )?(?:rain|snow|take)|"

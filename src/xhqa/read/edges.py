@@ -123,7 +123,7 @@ def concise(question: str, text: str, start: int, end: int) -> tuple[int, int]:
     if text[start - 1 : start] not in PAIRS:
         low = _answer_from(words, question, asked)
         first_words = _FIRST_OF_PLACE if _ASKS_WHERE.search(question) else _FIRST
-        # 是的 is an answer.
+        # Of 是的 not 的 is to be left.
         while words[low + 1 : high] not in ((), ("的",)) and _leads(
             words, low, first_words, question
         ):
