@@ -3,6 +3,7 @@ server process of its own over loopback."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -14,7 +15,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,10 +38,23 @@ from .questions import QUESTIONS, load_questions
 CLIENTS = (1, 2, 4, 8, 32)
 STAGES = ("retrieve", "read", "total")
 _READY_SECONDS = 300.0
+_SECONDS = 10.0
 _ADDRESS = re.compile(r"xhqa is at (http://\S+?)/ ")
 
-Ask = Callable[[str], dict[str, float]]
 Figures = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The stages' milliseconds as the server says them, the milliseconds that the client waited for
+    the request that was answered, and how many before it were turned away."""
+
+    stages_ms: Mapping[str, float]
+    waited_ms: float
+    refused: int = 0
+
+
+Ask = Callable[[str], Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +70,16 @@ class Server:
 
 def latency(ask: Ask, questions: Sequence[str], rounds: int) -> Figures:
     """Milliseconds a question, one client: p50 and p95 as the client sees it, p50 of each stage and
-    of what is left for HTTP. ``ask`` gives the stages' milliseconds."""
+    of what is left for HTTP."""
     seen: list[float] = []
     stages: dict[str, list[float]] = {name: [] for name in (*STAGES, "http")}
     for _ in range(rounds):
         for question in questions:
-            began = time.perf_counter()
-            timings = ask(question)
-            took = (time.perf_counter() - began) * 1000
-            seen.append(took)
+            reply = ask(question)
+            seen.append(reply.waited_ms)
             for name in STAGES:
-                stages[name].append(timings[name])
-            stages["http"].append(took - timings["total"])
+                stages[name].append(reply.stages_ms[name])
+            stages["http"].append(reply.waited_ms - reply.stages_ms["total"])
     return {
         "questions": len(seen),
         "p50_ms": percentile(seen, 50),
@@ -76,25 +88,32 @@ def latency(ask: Ask, questions: Sequence[str], rounds: int) -> Figures:
     }
 
 
-def throughput(ask: Ask, questions: Sequence[str], clients: int) -> Figures:
-    """``clients`` at once share out the questions, at least one each: questions a second, p50 and
-    p95 in milliseconds."""
-    asked = [questions[n % len(questions)] for n in range(max(len(questions), clients))]
+def throughput(
+    ask: Ask, questions: Sequence[str], clients: int, seconds: float = _SECONDS
+) -> Figures:
+    """``clients`` at once ask one question after the other for ``seconds``: questions answered a
+    second, p50 and p95 in milliseconds of those answered, how many requests were turned away."""
+    turn = itertools.count()
+    until = time.perf_counter() + seconds
 
-    def timed(question: str) -> float:
-        began = time.perf_counter()
-        ask(question)
-        return (time.perf_counter() - began) * 1000
+    def client(_: int) -> list[Reply]:
+        replies: list[Reply] = []
+        while time.perf_counter() < until:
+            reply = ask(questions[next(turn) % len(questions)])
+            # Who comes back after the end finds nobody else there.
+            if time.perf_counter() <= until:
+                replies.append(reply)
+        return replies
 
-    began = time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:
-        times = list(pool.map(timed, asked))
-    seconds = time.perf_counter() - began
+        replies = [reply for own in pool.map(client, range(clients)) for reply in own]
+    waited = [reply.waited_ms for reply in replies]
     return {
         "clients": clients,
-        "questions_per_s": len(asked) / seconds,
-        "p50_ms": percentile(times, 50),
-        "p95_ms": percentile(times, 95),
+        "questions_per_s": len(replies) / seconds,
+        "p50_ms": percentile(waited, 50),
+        "p95_ms": percentile(waited, 95),
+        "turned_away": sum(reply.refused for reply in replies),
     }
 
 
@@ -145,7 +164,11 @@ def format_bench(figures: Figures) -> str:
         ("one client, p50 / p95", _pair(figures["latency"], "ms")),
         *((f"  {name}, p50", f"{value:.1f} ms") for name, value in stages.items()),
         *(
-            (f"{t['clients']} clients", f"{t['questions_per_s']:.2f} questions/s, {_pair(t, 'ms')}")
+            (
+                f"{t['clients']} clients",
+                f"{t['questions_per_s']:.2f} questions/s, {_pair(t, 'ms')}"
+                + (f", {t['turned_away']} turned away" if t["turned_away"] else ""),
+            )
             for t in figures["throughput"]
         ),
         ("xhqa --help", f"{start_up['help_s']:.2f} s"),
@@ -259,20 +282,23 @@ def _wait_until_ready(address: str, process: subprocess.Popen[str]) -> None:
 
 
 def _asking(address: str) -> Ask:
-    def ask(question: str) -> dict[str, float]:
+    def ask(question: str) -> Reply:
         request = urllib.request.Request(
             f"{address}/ask",
             json.dumps({"question": question}).encode(),
             {"Content-Type": "application/json"},
         )
+        refused = 0
         while True:
+            began = time.perf_counter()
             try:
                 with urllib.request.urlopen(request, timeout=_READY_SECONDS) as response:
-                    timings: dict[str, float] = json.load(response)["timings_ms"]
-                return timings
+                    stages: dict[str, float] = json.load(response)["timings_ms"]
+                return Reply(stages, (time.perf_counter() - began) * 1000, refused)
             except urllib.error.HTTPError as error:
                 if error.code != HTTPStatus.TOO_MANY_REQUESTS:
                     raise
+                refused += 1
                 # Spread, or all that were refused together come back together and most in vain.
                 time.sleep(float(error.headers["Retry-After"]) * random.uniform(1, 2))
 

@@ -1,10 +1,11 @@
-"""xhqa against Haystack with the same weights: ``python -m xhqa_eval.compare SQUAD``.
+"""xhqa against Haystack, and int8 against float32, with the same weights:
+``python -m xhqa_eval.compare SQUAD``.
 
 Haystack 2 (``pip install '.[compare]'``) is put together as its documentation does it: an in-memory
 store, embedding and BM25 retrievers, a joiner by reciprocal ranks, an ``ExtractiveReader`` on five
 passages. Its encoder is the bundled one, its reader the one in use, as ``xhqa export-reader``
-writes it, and its documents are xhqa's passages. Both answer each question in turn on the same
-cores.
+writes it, and its documents are xhqa's passages. ``float32`` is xhqa with ``XHQA_RUNTIME=torch``,
+its index too. All answer each question in turn on the same cores.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from pathlib import Path
 
 from xhqa import bundle
 from xhqa.config import Settings, load_settings
-from xhqa.encode import encoder_of
+from xhqa.encode import Encoder, encoder_of
 from xhqa.index import corpus_of
 from xhqa.pipeline import Pipeline
 from xhqa.progress import Bar
 from xhqa.read.span import BUNDLED
 
-from .metrics import exact_match, f1_score, mean, percentile
+from .metrics import exact_match, f1_score, mean, percentile, recall_at_k
 from .open_index import index_paragraphs
+from .run import rank_of_document
 from .squad import load_squad
 
 Answerer = Callable[[str], str | None]
@@ -92,12 +94,18 @@ def main() -> None:
     os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
     os.environ["HF_HUB_OFFLINE"] = "1"
     # Haystack never refuses here, so xhqa does not either.
-    settings = load_settings().model_copy(update={"min_confidence": 0.0, "encoder": "bundled"})
+    plain = load_settings().model_copy(update={"min_confidence": 0.0, "encoder": "bundled"})
     paragraphs, asked = load_squad(a.squad, None, a.limit)
-    encoder = encoder_of(settings)
-    with Bar() as progress:
-        settings = index_paragraphs(a.squad, paragraphs, encoder, settings, progress)
-    pipeline = Pipeline.open(settings=settings, encoder=encoder)
+
+    def opened(runtime: str) -> tuple[Pipeline, Settings, Encoder]:
+        settings = plain.model_copy(update={"runtime": runtime})
+        encoder = encoder_of(settings)
+        with Bar() as progress:
+            settings = index_paragraphs(a.squad, paragraphs, encoder, settings, progress)
+        return Pipeline.open(settings=settings, encoder=encoder), settings, encoder
+
+    pipeline, settings, encoder = opened("onnx")
+    float32, _, _ = opened("torch")
     index = corpus_of(settings).open(encoder)
     passages = [chunk.text for info in index.documents() for chunk in index.chunks(info.id)]
     path = BUNDLED if settings.reader == "span" else Path(settings.reader)
@@ -107,13 +115,15 @@ def main() -> None:
         export(path, bundle.converted(settings.cache_dir), Path(folder))
         answerers: dict[str, Answerer] = {
             "xhqa": lambda question: pipeline.ask(question).text,
+            "float32": lambda question: float32.ask(question).text,
             "haystack": haystack(passages, settings, Path(folder)),
         }
         times: dict[str, list[float]] = {name: [] for name in answerers}
         said: dict[str, list[str | None]] = {name: [] for name in answerers}
         for answer in answerers.values():
             answer("有哪些人？")
-        pipeline.prepare()
+        for own in (pipeline, float32):
+            own.prepare()
         with Bar() as progress:
             for number, question in enumerate(asked):
                 for name, answer in answerers.items():
@@ -121,7 +131,7 @@ def main() -> None:
                     said[name].append(answer(question.question))
                     times[name].append((time.perf_counter() - began) * 1000)
                 progress("ask", number + 1, len(asked))
-    figures = {
+    figures: dict[str, dict[str, float | int | None]] = {
         name: {
             "n": len(asked),
             "em": mean(exact_match(q.answers, s) for q, s in zip(asked, said[name], strict=True)),
@@ -132,6 +142,11 @@ def main() -> None:
         }
         for name in answerers
     }
+    for name, own in (("xhqa", pipeline), ("float32", float32)):
+        figures[name]["recall_at_1"] = mean(
+            recall_at_k(rank_of_document(own.search(q.question, top_k=1), q.document_id), 1)
+            for q in asked
+        )
     print(json.dumps(figures, indent=1))
     print(f"{sum(times['haystack']) / sum(times['xhqa']):.1f} times as fast as Haystack")
 

@@ -28,7 +28,7 @@ def index_paragraphs(
     files would not.
     """
     digest = hashlib.sha256(str(squad.resolve()).encode("utf-8", "surrogateescape")).hexdigest()
-    index_dir = settings.cache_dir / "eval" / f"{squad.stem[:40]}-{digest[:12]}"
+    index_dir = settings.cache_dir / "eval" / f"{squad.stem[:40]}-{digest[:12]}-{settings.runtime}"
     entries = [
         Entry(
             Document(

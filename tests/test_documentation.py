@@ -43,6 +43,10 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     settings = load_settings()
     assert settings.index_dir == Path("/somewhere")
     assert settings.min_confidence == 0.25
+    for name in ("XHQA_INDEX_DIR", "XHQA_MIN_CONFIDENCE", "XHQA_WORKERS"):
+        monkeypatch.setenv(name, "")
+    empty = load_settings()
+    assert (empty.index_dir, empty.min_confidence, empty.workers) == (Path("index"), None, 0)
     monkeypatch.setenv("XHQA_MIN_CONFIDENCE", "2")
     with pytest.raises(InputError, match=r"XHQA_MIN_CONFIDENCE.*'2'"):
         load_settings()

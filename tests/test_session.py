@@ -12,6 +12,8 @@ import torch
 from support import CharacterTokenizer
 
 from xhqa.blocks import dequantise, quantise
+from xhqa.commands.serve import sharing_cores
+from xhqa.config import Settings
 from xhqa.cpu import usable_cores
 from xhqa.encode.bundled import BundledEncoder
 from xhqa.errors import ModelError
@@ -252,6 +254,32 @@ def test_threads_are_those_the_process_may_use(monkeypatch: pytest.MonkeyPatch) 
         assert usable_cores() == 3
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert usable_cores() == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "given", "workers", "threads"),
+    [
+        ("fpu avx512f avx512_vnni", {}, 6, 1),
+        ("fpu avx2 avx_vnni", {}, 6, 1),
+        ("fpu avx2 avx512f", {}, 1, 6),
+        ("fpu avx512_vnni", {"workers": 4}, 4, 1),
+        ("fpu avx512_vnni", {"workers": 8}, 8, 1),
+        ("fpu avx2", {"workers": 2}, 2, 3),
+        ("fpu avx2", {"workers": 2, "threads": 6}, 2, 6),
+        ("fpu avx_vnni", {"threads": 2}, 3, 2),
+    ],
+)
+def test_a_servers_questions_share_the_cores(
+    monkeypatch: pytest.MonkeyPatch,
+    flags: str,
+    given: dict[str, int],
+    workers: int,
+    threads: int,
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "6")
+    monkeypatch.setattr("xhqa.cpu._flags", lambda: flags.split())
+    settings = sharing_cores(Settings(**given))
+    assert (settings.workers, settings.threads) == (workers, threads)
 
 
 TOKENS = CharacterTokenizer("abpsgexyz: ")

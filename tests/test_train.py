@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,12 @@ from support import CharacterTokenizer
 from xhqa.errors import InputError
 from xhqa.read.model import Reading, SpanModel
 from xhqa.tokenizer import Encoding
+from xhqa.train.cloze import asked_of_number
 from xhqa.train.command import hold_out, read_examples
 from xhqa.train.examples import Example, cross_lingual, locate, read_squad
 from xhqa.train.gloss import Glossary
 from xhqa.train.loop import STATE, Recipe, Training, batches, collate, lesson_loss, span_loss
-from xhqa.train.negatives import NegativeMaker, retrieve_neighbours
+from xhqa.train.negatives import NegativeMaker, epoch_examples, retrieve_neighbours
 from xhqa.train.windows import Window, make_window
 
 PASSAGE = "甲镇建于1952年。镇上有三十座桥。乙村在甲镇的南面，种植水稻。"
@@ -227,6 +230,48 @@ def test_a_question_after_a_number_is_asked_after_another_quantity() -> None:
     assert "How many schools was spent?" in english
     assert not any("storeys" in question for question in english)
     assert made("谁建了这座桥？") == set()
+
+
+NUMBERS = "2023年，徐汇已集聚了500余家人工智能企业、755家大模型企业。产值增长12.5%，其中3100余户居民受益于旧房改造。"
+
+
+def test_a_question_is_made_after_a_number_of_a_clause() -> None:
+    example = Example("1", "有什么？", NUMBERS, (8, 10))
+    made = [asked_of_number(example, random.Random(seed)) for seed in range(60)]
+    found = {NUMBERS[slice(*one.answer)]: one for one in made if one and one.answer}
+    assert set(found) == {"500余家", "3100余户"}, "around the others there is too little"
+    households = found["3100余户"].question.rstrip("？")
+    assert re.fullmatch("(其中)?(多少|几)户居民.*旧房.*|(其中)?(多少|几)户.*受益.*", households)
+    for one in made:
+        assert one is None or not set("0123456789") & set(one.question), "no number tells on"
+    assert "人工智能" in found["500余家"].question
+    assert made == [asked_of_number(example, random.Random(seed)) for seed in range(60)]
+
+
+@pytest.mark.parametrize(
+    "passage",
+    [
+        "这座始建于明代的老桥全长35米。",  # the only number
+        "这座始建于明代的老桥全长35米，另一座始建于清代的桥也长35米。",
+        "长35米，宽20米。",
+    ],
+)
+def test_no_question_is_made_after_a_number_that_others_would_not_miss(passage: str) -> None:
+    example = Example("1", "有什么？", passage, (0, 1))
+    assert not any(asked_of_number(example, random.Random(seed)) for seed in range(20))
+
+
+def test_an_epoch_holds_the_share_of_questions_after_numbers_that_is_asked_for() -> None:
+    examples = [Example(str(n), "这里有哪些企业？", NUMBERS, (8, 10)) for n in range(300)]
+    maker = NegativeMaker(examples, {})
+    rest = dict.fromkeys(("swapped", "dated", "retrieved", "removed", "transplanted"), 0.0)
+    for share in (0.0, 0.5):
+        epoch = epoch_examples(examples, maker, random.Random(4), numbers=share, **rest)
+        kinds = Counter(example.kind for example in epoch)
+        assert kinds["given"] == 300
+        # Of NUMBERS every second number makes none.
+        assert 0.3 * share * 300 <= kinds["number"] <= share * 300
+        assert (kinds["measured"] > 0) == (share > 0), "each is asked after another quantity too"
 
 
 def test_what_was_asked_of_one_name_is_asked_of_another() -> None:

@@ -15,7 +15,9 @@ from xhqa.errors import InputError
 class Settings(BaseSettings):
     """Immutable settings; every field is documented in the README's table."""
 
-    model_config = SettingsConfigDict(env_prefix="XHQA_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="XHQA_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     store: Literal["faiss", "milvus"] = Field(
         "faiss",
@@ -71,7 +73,10 @@ class Settings(BaseSettings):
         "asked again (`faiss`).",
     )
     threads: int = Field(
-        0, ge=0, description="CPU threads of the models; 0 lets the libraries choose."
+        0,
+        ge=0,
+        description="CPU threads of the models; 0: all cores, in a server each worker's share "
+        "of them.",
     )
     max_upload_mb: float = Field(
         20.0,
@@ -86,7 +91,12 @@ class Settings(BaseSettings):
         "listens on this machine alone.",
     )
     rate_limit: int = Field(0, ge=0, description="Questions a minute for each key; 0: no limit.")
-    workers: int = Field(1, ge=1, description="Questions answered at once.")
+    workers: int = Field(
+        0,
+        ge=0,
+        description="Questions that a server answers at once; 0: one for each core where the "
+        "processor has VNNI, otherwise one.",
+    )
     queue: int = Field(
         32,
         ge=0,

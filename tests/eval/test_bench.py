@@ -6,17 +6,16 @@ import time
 from pathlib import Path
 
 import pytest
-from xhqa_eval.bench import format_bench, latency, memory_mb, plot, run_bench, throughput
+from xhqa_eval.bench import Reply, format_bench, latency, memory_mb, plot, run_bench, throughput
 
 from xhqa.config import Settings
 from xhqa.errors import NotFoundError
 
 
-def answering(question: str) -> dict[str, float]:
+def answering(question: str) -> Reply:
     """Takes 4 ms for 一 and 20 ms for others, half of it spent reading."""
     took = 4.0 if question == "一" else 20.0
-    time.sleep(took / 1000)
-    return {"retrieve": took / 4, "read": took / 2, "total": took * 0.75}
+    return Reply({"retrieve": took / 4, "read": took / 2, "total": took * 0.75}, took)
 
 
 def test_latency_tells_stages_from_what_is_around_them() -> None:
@@ -25,24 +24,32 @@ def test_latency_tells_stages_from_what_is_around_them() -> None:
     assert found["stages_p50_ms"]["retrieve"] == pytest.approx(5.0)
     assert found["stages_p50_ms"]["read"] == pytest.approx(10.0)
     assert found["stages_p50_ms"]["total"] == pytest.approx(15.0)
-    assert found["p50_ms"] >= 20.0
-    assert found["stages_p50_ms"]["http"] >= 5.0
-    assert found["p95_ms"] >= found["p50_ms"]
+    assert found["p50_ms"] == found["p95_ms"] == pytest.approx(20.0)
+    assert found["stages_p50_ms"]["http"] == pytest.approx(5.0)
 
 
 def test_throughput_keeps_all_clients_at_work() -> None:
     together = threading.Barrier(4, timeout=20)
     asked: list[str] = []
 
-    def ask(question: str) -> dict[str, float]:
+    def ask(question: str) -> Reply:
         asked.append(question)
-        together.wait()  # passes only where four ask at once
-        return {}
+        if len(asked) <= 4:
+            together.wait()  # passes only where four ask at once
+        time.sleep(0.01)
+        return Reply({}, 7.0, refused=2)
 
-    found = throughput(ask, ["一", "二", "三"], clients=4)
-    assert sorted(asked) == sorted(["一", "二", "三", "一"])
-    assert found["clients"] == 4
-    assert found["questions_per_s"] > 0
+    found = throughput(ask, ["一", "二", "三"], clients=4, seconds=0.5)
+    assert sorted(asked[:4]) == sorted(["一", "二", "三", "一"])
+    answered = found["questions_per_s"] * 0.5
+    assert len(asked) - 4 <= answered <= len(asked), "the last of each client may be too late"
+    assert found == {
+        "clients": 4,
+        "questions_per_s": answered / 0.5,
+        "p50_ms": 7.0,
+        "p95_ms": 7.0,
+        "turned_away": 2 * answered,
+    }
 
 
 def test_memory_is_that_of_the_process() -> None:
@@ -74,7 +81,9 @@ def test_the_table_has_every_figure() -> None:
     table = format_bench(
         {
             "latency": {"p50_ms": 21.4, "p95_ms": 40.6, "stages_p50_ms": {"read": 10.04}},
-            "throughput": [{"clients": 8, "questions_per_s": 3.456, "p50_ms": 1, "p95_ms": 2}],
+            "throughput": [
+                {"clients": 8, "questions_per_s": 3.456, "p50_ms": 1, "p95_ms": 2, "turned_away": 5}
+            ],
             "start_up": {"help_s": 0.1, "ask_s": 2.345, "server_ready_s": 3.0, "page_s": 8.0},
             "indexing": {"chunks_per_s": 12.34, "tokens_per_s": 2000.4},
             "server_rss_mb": 612.4,
@@ -83,7 +92,7 @@ def test_the_table_has_every_figure() -> None:
     )
     assert "one client, p50 / p95  21 / 41 ms" in table
     assert "  read, p50            10.0 ms" in table
-    assert "8 clients              3.46 questions/s, 1 / 2 ms" in table
+    assert "8 clients              3.46 questions/s, 1 / 2 ms, 5 turned away" in table
     assert "xhqa ask               2.35 s" in table or "xhqa ask               2.34 s" in table
     assert "12.3 passages/s, 2000 tokens/s" in table
     assert "server's memory        612 MB" in table

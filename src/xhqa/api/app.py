@@ -123,7 +123,8 @@ def create_app(
 ) -> FastAPI:
     """The application: the routes of ``docs/contract.md``, ``/docs``, and the page at ``/``.
 
-    Questions go through a bounded number of workers; behind keys, where the settings hold some.
+    Questions go through a bounded number of workers, one where the settings leave it open; behind
+    keys, where the settings hold some.
     ``page`` makes the page from the service with its questions so bounded, and the options (theme,
     css, js, head …) for ``gradio.mount_gradio_app``; it is called in a thread once the server runs.
     ``load_seconds``, by what was loaded, are for the metrics. Every error is
@@ -143,7 +144,7 @@ def create_app(
         # FastAPI's own records of bad requests hold what was sent.
         telemetry={"logs": settings.log_questions},
     )
-    workers = Workers(settings.workers, settings.queue, settings.deadline_seconds)
+    workers = Workers(settings.workers or 1, settings.queue, settings.deadline_seconds)
     metrics = counters.Metrics(workers)
     metrics.loaded(load_seconds or {})
     if service.ready:

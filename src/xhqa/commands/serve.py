@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from xhqa import __version__
 from xhqa.config import Settings
+from xhqa.cpu import questions_at_once, usable_cores
 from xhqa.errors import InputError
 from xhqa.memory import uncollected
 
@@ -29,6 +30,7 @@ def serve(settings: Settings, host: str, port: int, notify: Notify) -> None:
     from xhqa.api.logs import set_up_logging
     from xhqa.api.server import DrainingServer
 
+    settings = sharing_cores(settings)
     keys = parse_keys(settings.api_keys.get_secret_value())
     refuse_open_door(host, keys)
     app = _application(settings, notify)
@@ -61,6 +63,7 @@ def serve_tools(settings: Settings, where: tuple[str, int] | None, notify: Notif
     from xhqa.api.workers import Workers
     from xhqa.pipeline import Pipeline
 
+    settings = sharing_cores(settings)
     keys = parse_keys(settings.api_keys.get_secret_value())
     if where is not None:
         refuse_open_door(where[0], keys)
@@ -86,6 +89,13 @@ def serve_tools(settings: Settings, where: tuple[str, int] | None, notify: Notif
     app = Door(server.streamable_http_app(host=host), keys=keys, per_minute=settings.rate_limit)
     notify(f"xhqa's tools are at http://{host}:{port}/mcp")
     uvicorn.run(app, host=host, port=port, log_config=None, access_log=False)
+
+
+def sharing_cores(settings: Settings) -> Settings:
+    """``settings`` with the workers and the threads of the models that they leave open."""
+    workers = settings.workers or max(1, questions_at_once() // max(1, settings.threads))
+    threads = settings.threads or max(1, usable_cores() // workers)
+    return settings.model_copy(update={"workers": workers, "threads": threads})
 
 
 def refuse_open_door(host: str, keys: Sequence[Key]) -> None:

@@ -59,6 +59,11 @@ _ASKS_WHERE = re.compile(
 )
 # Of what is to be done the last step often says what for.
 _ASKS_HOW = re.compile(r"如何|怎|步骤|流程|手续|[方办]法|\bhow\b", re.I)
+# 最南的镇叫什么, 在哪座山: names of this kind are not cut before it.
+_KINDS = "镇区县市省州郡乡村路街站桥湖河江山岛国族队校系院馆寺庙塔楼厅线奖科属目"
+_ASKS_KIND = re.compile(
+    f"(?:哪|什么|何)[一个座条所些两几]*([{_KINDS}])(?![\u4e00-\u9fff])|([{_KINDS}])(?:是|叫|叫做|名)?(?:什么|何|哪)"
+)
 # Who asks so already says 人.
 _ASKS_ORIGIN = re.compile("(?:哪[里儿]|什么地方|何[处地])人")
 # What is measured, in front of a number but for what belongs to that: 体长可达 | 约35公分.
@@ -67,7 +72,7 @@ _OF_NUMBER = (
     "[一二三四五六七八九十百千万亿]"
 )
 _MEASURED = re.compile(
-    rf"(?:(?!{_OF_NUMBER})[\u4e00-\u9fff])*?(?:[达为有长高深宽重共：:]|相当于)"
+    rf"(?:(?!{_OF_NUMBER})[\u4e00-\u9fff])*?(?:[达为有长高深宽重共：:量额率价费]|相当于|人口|面积)"
     rf"(?=(?:{_OF_NUMBER})*过?[$¥￥€£]?\d)"
 )
 # 成人票为50元，儿童票为25元: each number with what it is of.
@@ -82,6 +87,9 @@ _LIST_ENDS = re.compile(r"(?:[，。]|,(?!\d))(?!\s*(?:以及|还有|另有|[和
 _STOPS = re.compile(r"[，。；;]|,(?!\d)")
 # 甲、乙等 | 都能看到, but not 甲、乙等项目.
 _AND_OTHERS = re.compile("、.*?等(?!等)(?=.*[的都也被])")
+
+# Several lists, each with its kind behind it: 甲、乙等 | 学校,以及丙、丁等 | 医院.
+_GROUP = re.compile(r"等([^，。；;、,]+?)(?:$|[，,、](?:以及|和)?|以及|[和与及])")
 
 # A clause at the end of whose words the question has this share is no part of the answer.
 _ECHO = 0.6
@@ -135,7 +143,7 @@ def concise(question: str, text: str, start: int, end: int) -> tuple[int, int]:
     first = start + len("".join(words[:low]))
     last = start + len("".join(words[:high]))
     if asks_several(question):
-        first, last = _list_in(text, first, last)
+        first, last = _group_in(question, text, first, last) or _list_in(text, first, last)
     elif not asks_number(question):
         last = _before_echo(question, text, first, last, asked)
         last -= bool(_ASKS_ORIGIN.search(question)) and text[last - 1] == "人"
@@ -143,12 +151,23 @@ def concise(question: str, text: str, start: int, end: int) -> tuple[int, int]:
         text, measured.end(), last
     ):
         first = measured.end()
-    return tidy_edges(text, first, last) or (start, end)
+    tidied = tidy_edges(text, first, last)
+    return _whole_kind(question, text, *tidied) if tidied else (start, end)
 
 
 @lru_cache(maxsize=256)
 def _words(text: str) -> tuple[str, ...]:
     return tuple(segmenter().cut(text, HMM=False))
+
+
+def _group_in(question: str, text: str, start: int, end: int) -> tuple[int, int] | None:
+    """Of several lists in [start, end) that whose kind the question names."""
+    groups = list(_GROUP.finditer(text, start, end))
+    asked = [number for number, group in enumerate(groups) if group[1] in question]
+    if len(groups) < 2 or len(asked) != 1:
+        return None
+    group = groups[asked[0]]
+    return groups[asked[0] - 1].end() if asked[0] else start, group.start() + 1
 
 
 def _list_in(text: str, start: int, end: int) -> tuple[int, int]:
@@ -170,6 +189,13 @@ def _list_in(text: str, start: int, end: int) -> tuple[int, int]:
     if others := _AND_OTHERS.search(text, first, end):
         end = others.end()
     return first, end
+
+
+def _whole_kind(question: str, text: str, start: int, end: int) -> tuple[int, int]:
+    """华泾 | 镇 whole where the question asks for a 镇, but not 东莞 | 县治."""
+    asked = _ASKS_KIND.search(question)
+    kind = asked and (asked[1] or asked[2])
+    return start, end + (_words(text[end : end + 3])[:1] == (kind,))
 
 
 def _before_echo(question: str, text: str, start: int, end: int, asked: Collection[str]) -> int:

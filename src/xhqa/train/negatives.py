@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from xhqa.script import question_script
 from xhqa.segment import segmenter, tagged
+from xhqa.train.cloze import asked_of_number
 from xhqa.train.examples import Example, sentence_starts
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -46,6 +47,8 @@ _QUANTITIES = (
     ("票", "votes", "票", "vote"),
     ("个国家", "countries", "国", "countr", "nation"),
 )
+# How often a made question is also asked after a quantity that is not stated.
+_TWIN = 0.3
 _HOW_MANY_HAN = re.compile(r"(多少|几)")
 _COUNTED_TAGS = _THING_TAGS | _NAME_TAGS | {"q", "m", "mq"}
 _HOW_MANY_ENGLISH = re.compile(r"\b(how (?:many|much)) (\w+)", re.IGNORECASE)
@@ -252,12 +255,14 @@ def epoch_examples(
     removed: float = 0.03,
     transplanted: float = 0.1,
     measured: float = 0.7,
+    numbers: float = 0.1,
     rephrase: Callable[[str, random.Random], str] = lambda question, rng: question,
 ) -> Iterable[Example]:
     """One epoch in random order: every answerable example and a fresh draw of negatives.
 
     ``measured`` is the share of the questions after a number, the others are of all answerable
-    ones. ``rephrase`` puts their questions into other words.
+    ones. ``numbers`` is that of further questions after numbers that the passage states.
+    ``rephrase`` puts their questions into other words.
     """
     makers = (
         (swapped, negatives.swapped),
@@ -277,6 +282,10 @@ def epoch_examples(
         yield replace(example, question=rephrase(example.question, rng))
         if rng.random() < measured and (made := negatives.measured(example, rng)):
             yield replace(made, question=rephrase(made.question, rng))
+        if rng.random() < numbers and (made := asked_of_number(example, rng)):
+            yield replace(made, question=rephrase(made.question, rng))
+            if rng.random() < _TWIN and (twin := negatives.measured(made, rng)):
+                yield replace(twin, question=rephrase(twin.question, rng))
         draw = rng.random()
         for share, make in makers:
             if draw < share:
