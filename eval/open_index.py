@@ -43,7 +43,7 @@ def index_paragraphs(
         for paragraph in paragraphs
     ]
     change = Change(entries, keep=lambda held: False, expected=len(entries))
-    apart = {"index_dir": index_dir, "milvus_prefix": f"xhqa_eval_{digest[:12]}"}
+    apart = {"index_dir": index_dir, "milvus_prefix": f"xhqa_eval_{digest[:12]}_{settings.runtime}"}
     settings = settings.model_copy(update=apart)
     corpus_of(settings).change(lambda held: change, encoder, progress, over_damage=True)
     return settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -257,27 +258,42 @@ def test_threads_are_those_the_process_may_use(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("flags", "given", "workers", "threads"),
+    ("said", "cores"), [("150000 100000\n", 1), ("250000 100000", 2), ("max 100000\n", 3)]
+)
+def test_threads_are_no_more_than_the_containers_share(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, cores: int
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {3, 5, 7}, raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    (tmp_path / "cpu.max").write_text(said)
+    monkeypatch.setattr("xhqa.cpu._QUOTA", tmp_path / "cpu.max")
+    assert usable_cores() == cores
+
+
+@pytest.mark.parametrize(
+    ("vnni", "given", "workers", "threads"),
     [
-        ("fpu avx512f avx512_vnni", {}, 6, 1),
-        ("fpu avx2 avx_vnni", {}, 6, 1),
-        ("fpu avx2 avx512f", {}, 1, 6),
-        ("fpu avx512_vnni", {"workers": 4}, 4, 1),
-        ("fpu avx512_vnni", {"workers": 8}, 8, 1),
-        ("fpu avx2", {"workers": 2}, 2, 3),
-        ("fpu avx2", {"workers": 2, "threads": 6}, 2, 6),
-        ("fpu avx_vnni", {"threads": 2}, 3, 2),
+        (True, {}, 4, 1),
+        (True, {"runtime": "torch"}, 1, 6),
+        (True, {"workers": 2}, 2, 3),
+        (True, {"workers": 8}, 8, 1),
+        (True, {"threads": 2}, 3, 2),
+        (True, {"threads": 9}, 1, 9),
+        (False, {}, 1, 6),
+        (False, {"workers": 2}, 2, 3),
+        (False, {"workers": 2, "threads": 6}, 2, 6),
     ],
 )
 def test_a_servers_questions_share_the_cores(
     monkeypatch: pytest.MonkeyPatch,
-    flags: str,
-    given: dict[str, int],
+    vnni: bool,
+    given: dict[str, Any],
     workers: int,
     threads: int,
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "6")
-    monkeypatch.setattr("xhqa.cpu._flags", lambda: flags.split())
+    monkeypatch.setattr("xhqa.commands.serve.has_vnni", lambda: vnni)
     settings = sharing_cores(Settings(**given))
     assert (settings.workers, settings.threads) == (workers, threads)
 
@@ -313,6 +329,22 @@ def test_a_text_is_the_mean_of_its_tokens_whatever_it_is_batched_with() -> None:
     assert network.batches == [[11, 13, 13, 211], [512]]
     assert encoder.encode_queries([]).shape == (0, 384)
     assert encoder.count_tokens(["abc", ""]) == [3, 0]
+
+
+def test_batches_share_the_cores_that_the_networks_threads_leave_over() -> None:
+    together = threading.Barrier(2, timeout=20)
+
+    class Both(Echo):
+        def run(self, rows: list[list[int]]) -> np.ndarray:
+            together.wait()  # passes only where two run at once
+            return super().run(rows)
+
+    texts = ["a" * 600, "b" * 300, "ab" * 200, "xyz" * 150]
+    alone = BundledEncoder(Echo(), TOKENS).encode_passages(texts)  # type: ignore[arg-type]
+    network = Both()
+    encoder = BundledEncoder(network, TOKENS, at_once=2)  # type: ignore[arg-type]
+    assert encoder.encode_passages(texts).tolist() == alone.tolist()
+    assert len(network.batches) == 2
 
 
 def test_a_part_has_the_mean_of_its_own_vector_and_of_its_tokens_in_the_text() -> None:

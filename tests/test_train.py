@@ -254,6 +254,8 @@ def test_a_question_is_made_after_a_number_of_a_clause() -> None:
         "这座始建于明代的老桥全长35米。",  # the only number
         "这座始建于明代的老桥全长35米，另一座始建于清代的桥也长35米。",
         "长35米，宽20米。",
+        "它的体长大约为15-20厘米左右，体宽大约为5~8厘米左右。",
+        "球队在主场以3:1击败来访的对手，图书馆在8:30准时开门迎接读者。",
     ],
 )
 def test_no_question_is_made_after_a_number_that_others_would_not_miss(passage: str) -> None:

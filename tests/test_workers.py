@@ -86,6 +86,20 @@ def test_a_queue_that_does_not_empty_is_kept_short(
         assert [one.result() for one in again] == ["done"] * 9
 
 
+def test_a_lasting_queue_is_never_longer_than_one_of_a_burst(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xhqa.api.workers._BURST", 0.0)
+    workers = Workers(3, 2, 20)
+    with ThreadPoolExecutor(20) as pool:
+        taken = [pool.submit(workers.run, gate) for _ in range(5)]
+        wait_for(workers, 5)
+        with pytest.raises(OverloadedError):
+            workers.run(gate)
+        gate.open.set()
+        assert [one.result() for one in taken] == ["done"] * 5
+
+
 def test_a_few_clients_at_once_are_never_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xhqa.api.workers._BURST", 0.05)
     workers = Workers(1, 32, 20)

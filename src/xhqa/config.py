@@ -94,8 +94,8 @@ class Settings(BaseSettings):
     workers: int = Field(
         0,
         ge=0,
-        description="Questions that a server answers at once; 0: one for each core where the "
-        "processor has VNNI, otherwise one.",
+        description="Questions that a server answers at once; 0: one for each core, at most four, "
+        "where the processor has VNNI, otherwise one.",
     )
     queue: int = Field(
         32,

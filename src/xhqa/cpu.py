@@ -7,23 +7,27 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+# The CPU time that a container may take, in microseconds a period ("max": all): cgroup 2.
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
 
 def usable_cores() -> int:
-    """The cores that this process may use: those of its affinity mask (containers, ``taskset``),
-    or as many as ``OMP_NUM_THREADS`` says."""
+    """The cores that this process may use: those of its affinity mask (``taskset``), no more than
+    its container's share of CPU time, or as many as ``OMP_NUM_THREADS`` says."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
-    if wanted.isdigit() and int(wanted):
+    if wanted.isdecimal() and int(wanted):
         return int(wanted)
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    quota, _, period = _QUOTA.read_text("utf-8").partition(" ") if _QUOTA.exists() else ("", "", "")
+    return min(cores, max(1, int(quota) // int(period))) if quota.isdecimal() else cores
 
 
-def questions_at_once() -> int:
-    """How many questions a server had best answer at once: one on each core with VNNI, the fused
-    int8 products of x86 processors, where a core alone is quick; otherwise one on all cores."""
-    fused = {"avx512_vnni", "avx_vnni"} & set(_flags())
-    return usable_cores() if fused else 1
+def has_vnni() -> bool:
+    """Whether it multiplies int8 and adds up at once, as x86 processors with VNNI do. Only Linux
+    tells."""
+    said = Path("/proc/cpuinfo")
+    flags = said.read_text("utf-8", "replace").split() if said.exists() else []
+    return "avx512_vnni" in flags or "avx_vnni" in flags
 
 
 @lru_cache(maxsize=1)
@@ -37,9 +41,3 @@ def has_bfloat16() -> bool:
         and torch.ops.mkldnn._is_mkldnn_bf16_supported()
         and torch.cpu._is_amx_tile_supported()
     )
-
-
-def _flags() -> list[str]:
-    """What the processor has, in Linux's words; other systems say it in no file."""
-    said = Path("/proc/cpuinfo")
-    return said.read_text("utf-8", "replace").split() if said.exists() else []

@@ -42,7 +42,7 @@ class Workers:
         self._pool = ThreadPoolExecutor(at_work, thread_name_prefix="question")
         self._at_work = at_work
         self._places = at_work + queue
-        self._lasting = at_work * (1 + min(queue, _STANDING))
+        self._lasting = min(self._places, at_work * (1 + _STANDING))
         self._without_queue = time.monotonic()
         self.deadline = deadline
         self._lock = threading.Lock()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from xhqa import __version__
 from xhqa.config import Settings
-from xhqa.cpu import questions_at_once, usable_cores
+from xhqa.cpu import has_vnni, usable_cores
 from xhqa.errors import InputError
 from xhqa.memory import uncollected
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from xhqa.api.keys import Key
 
 Notify = Callable[[str], None]
+
+# What is not the models' work waits for one interpreter. More than two were not measured.
+_MOST_WORKERS = 4
 
 
 def serve(settings: Settings, host: str, port: int, notify: Notify) -> None:
@@ -63,11 +66,12 @@ def serve_tools(settings: Settings, where: tuple[str, int] | None, notify: Notif
     from xhqa.api.workers import Workers
     from xhqa.pipeline import Pipeline
 
-    settings = sharing_cores(settings)
+    # On standard input there is one client.
+    settings = sharing_cores(settings) if where else settings
     keys = parse_keys(settings.api_keys.get_secret_value())
     if where is not None:
         refuse_open_door(where[0], keys)
-    workers = Workers(settings.workers, settings.queue, settings.deadline_seconds)
+    workers = Workers(settings.workers or 1, settings.queue, settings.deadline_seconds)
     with uncollected():
         pipeline = Pipeline.open(settings=settings, notify=notify)
     library: Any = Asking(pipeline, workers, Metrics(workers), settings.log_questions)
@@ -92,10 +96,17 @@ def serve_tools(settings: Settings, where: tuple[str, int] | None, notify: Notif
 
 
 def sharing_cores(settings: Settings) -> Settings:
-    """``settings`` with the workers and the threads of the models that they leave open."""
-    workers = settings.workers or max(1, questions_at_once() // max(1, settings.threads))
-    threads = settings.threads or max(1, usable_cores() // workers)
-    return settings.model_copy(update={"workers": workers, "threads": threads})
+    """``settings`` with the workers and the threads of the models that they leave open.
+
+    In int8 with VNNI one core answers quickly, and questions on a core each are more a second than
+    on all cores one by one; otherwise a question takes all.
+    """
+    cores, threads = usable_cores(), settings.threads
+    quick = settings.runtime == "onnx" and has_vnni()
+    at_once = min(_MOST_WORKERS, cores // max(1, threads)) if quick else 1
+    workers = settings.workers or max(1, at_once)
+    shared = {"workers": workers, "threads": threads or max(1, cores // workers)}
+    return settings.model_copy(update=shared)
 
 
 def refuse_open_door(host: str, keys: Sequence[Key]) -> None:

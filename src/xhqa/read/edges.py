@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from functools import lru_cache
+from itertools import accumulate
 
 from xhqa.kind import asks_number, asks_several
 from xhqa.script import is_han
@@ -59,10 +60,11 @@ _ASKS_WHERE = re.compile(
 )
 # Of what is to be done the last step often says what for.
 _ASKS_HOW = re.compile(r"如何|怎|步骤|流程|手续|[方办]法|\bhow\b", re.I)
-# 最南的镇叫什么, 在哪座山: names of this kind are not cut before it.
+# 在哪座山, 最南的镇叫什么: where such a sign stands right behind the answer it is part of the name.
 _KINDS = "镇区县市省州郡乡村路街站桥湖河江山岛国族队校系院馆寺庙塔楼厅线奖科属目"
-_ASKS_KIND = re.compile(
-    f"(?:哪|什么|何)[一个座条所些两几]*([{_KINDS}])(?![\u4e00-\u9fff])|([{_KINDS}])(?:是|叫|叫做|名)?(?:什么|何|哪)"
+_ASKS_KIND = (
+    re.compile(f"(?:哪|什么|何)[一个座条所些两几]*([{_KINDS}])"),
+    re.compile(f"([{_KINDS}])(?:(?:叫|叫做|名叫)(?:什么|啥)|是哪一?[个座条所]?[?？]?$)"),
 )
 # Who asks so already says 人.
 _ASKS_ORIGIN = re.compile("(?:哪[里儿]|什么地方|何[处地])人")
@@ -72,11 +74,11 @@ _OF_NUMBER = (
     "[一二三四五六七八九十百千万亿]"
 )
 _MEASURED = re.compile(
-    rf"(?:(?!{_OF_NUMBER})[\u4e00-\u9fff])*?(?:[达为有长高深宽重共：:量额率价费]|相当于|人口|面积)"
+    rf"(?:(?!{_OF_NUMBER})[\u4e00-\u9fff])*?(?:[达为有长高深宽重共：:]|相当于|总[量额数价值]|[均售]价|人口|(?<!人均)面积)"
     rf"(?=(?:{_OF_NUMBER})*过?[$¥￥€£]?\d)"
 )
 # 成人票为50元，儿童票为25元: each number with what it is of.
-_ANOTHER = re.compile(r"(?:[，；;、]|,(?!\d)).*\d")
+_ANOTHER = re.compile(r"(?:[，；;、和与及/ ]|,(?!\d)).*\d")
 
 # What leads to a list, what joins its items, and what ends it.
 _LISTS = re.compile(
@@ -89,7 +91,11 @@ _STOPS = re.compile(r"[，。；;]|,(?!\d)")
 _AND_OTHERS = re.compile("、.*?等(?!等)(?=.*[的都也被])")
 
 # Several lists, each with its kind behind it: 甲、乙等 | 学校,以及丙、丁等 | 医院.
-_GROUP = re.compile(r"等([^，。；;、,]+?)(?:$|[，,、](?:以及|和)?|以及|[和与及])")
+_GROUP = re.compile(
+    r"、[^，。；;,]*?(?<![高中初平同一二三特])等([^，。；;、,]{2,}?)(?:$|[，,、](?:以及|和)?|以及|[和与及])"
+)
+# Kinds of so many signs are hardly in a question by the way.
+_LONG_KIND = 4
 
 # A clause at the end of whose words the question has this share is no part of the answer.
 _ECHO = 0.6
@@ -122,7 +128,9 @@ def concise(question: str, text: str, start: int, end: int) -> tuple[int, int]:
     """What of [start, end), tidy already, is left without what the question (folded) says itself
     and what leads on from there, 产品包括 where it asks 产品有哪些, without a copula, preposition
     or particle at its edges, without clauses at the end that repeat the question, and where a
-    number or a list is asked for, without what stands in front of the number and around the list.
+    number or a list is asked for, without what stands in front of the number and around the list;
+    of several lists the one whose kind the question names. Only a name of the kind that it asks
+    for becomes longer, 华泾镇 where it asks for a 镇.
 
     What begins or ends inside quotation marks or brackets is a name, and stays there.
     """
@@ -143,7 +151,7 @@ def concise(question: str, text: str, start: int, end: int) -> tuple[int, int]:
     first = start + len("".join(words[:low]))
     last = start + len("".join(words[:high]))
     if asks_several(question):
-        first, last = _group_in(question, text, first, last) or _list_in(text, first, last)
+        first, last = _list_in(text, *_group_in(question, text, first, last))
     elif not asks_number(question):
         last = _before_echo(question, text, first, last, asked)
         last -= bool(_ASKS_ORIGIN.search(question)) and text[last - 1] == "人"
@@ -160,14 +168,22 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(segmenter().cut(text, HMM=False))
 
 
-def _group_in(question: str, text: str, start: int, end: int) -> tuple[int, int] | None:
-    """Of several lists in [start, end) that whose kind the question names."""
+def _group_in(question: str, text: str, start: int, end: int) -> tuple[int, int]:
+    """Of several lists in [start, end) the one whose kind the question asks for, without the kind;
+    all of it where there is none."""
     groups = list(_GROUP.finditer(text, start, end))
-    asked = [number for number, group in enumerate(groups) if group[1] in question]
+    asked = [number for number, group in enumerate(groups) if _asks_for(group[1], question)]
     if len(groups) < 2 or len(asked) != 1:
-        return None
+        return start, end
     group = groups[asked[0]]
-    return groups[asked[0] - 1].end() if asked[0] else start, group.start() + 1
+    return groups[asked[0] - 1].end() if asked[0] else start, group.start(1)
+
+
+def _asks_for(kind: str, question: str) -> bool:
+    near = re.search(
+        f"哪些{re.escape(kind)}|{re.escape(kind)}(?:都|分别|主要)*[有是]哪些", question
+    )
+    return near is not None or (len(kind) >= _LONG_KIND and kind in question)
 
 
 def _list_in(text: str, start: int, end: int) -> tuple[int, int]:
@@ -192,10 +208,15 @@ def _list_in(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _whole_kind(question: str, text: str, start: int, end: int) -> tuple[int, int]:
-    """华泾 | 镇 whole where the question asks for a 镇, but not 东莞 | 县治."""
-    asked = _ASKS_KIND.search(question)
-    kind = asked and (asked[1] or asked[2])
-    return start, end + (_words(text[end : end + 3])[:1] == (kind,))
+    """华泾 | 镇 whole where the question asks for a 镇, but not 巴西 | 国旗."""
+    bounds = {*accumulate(map(len, _words(question)))}
+    for form in _ASKS_KIND:
+        for asked in form.finditer(question):
+            kind = asked[1]
+            # 哪个国家队 asks for no 国.
+            if asked.end(1) in bounds and text[end - 1] != kind:
+                return start, end + (_words(text[end : end + 4])[:1] == (kind,))
+    return start, end
 
 
 def _before_echo(question: str, text: str, start: int, end: int, asked: Collection[str]) -> int:

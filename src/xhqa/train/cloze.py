@@ -1,9 +1,8 @@
 """Sentences that state numbers → questions after one of them.
 
-A passage of many numbers answers few of a data set's questions with one, and which of its numbers
-belongs to what is asked is what a reader gets wrong most. So clauses are made into questions by
-putting the question's word in a number's place (Lewis et al. 2019, "Unsupervised Question Answering
-by Cloze Translation").
+Which of a passage's numbers belongs to what is asked is what a reader gets wrong most, and few of a
+data set's questions teach it. So clauses are made into questions by putting the question's word in
+a number's place (Lewis et al. 2019, "Unsupervised Question Answering by Cloze Translation").
 """
 
 from __future__ import annotations
@@ -17,14 +16,15 @@ from xhqa.script import has_han
 from xhqa.segment import tagged
 from xhqa.train.examples import Example
 
-_DIGITS = re.compile(r"(?<![\d.A-Za-z-])\d[\d,.]*(?<=\d)")
+# 15-20, 3:1, 2008-05-01 are no numbers by themselves.
+_DIGITS = re.compile(r"(?<![\d.A-Za-z:：/~～–—×-])\d[\d,.]*(?<=\d)(?![\d:：/~～–—×-])")
 _STOP = re.compile(r"[，。；;！!？?：:、\n（）()]|,(?!\d)")
 _SCALE = re.compile(r"[\d.,\s余多十百千万亿]+")
 _YEAR = re.compile(r"1[0-9]\d\d年|20\d\d年")
-# Words that a question leaves out as easily: adverbs, particles; and what joins a clause on.
-_LIGHT, _JOINING = frozenset({"d", "ul", "uz", "ug", "y"}), frozenset({"c", "r"})
+# What a question leaves out as easily, adverbs and particles, and what joins a clause on: 而这座.
+_LIGHT, _JOINING = frozenset({"d", "ul", "uz", "ug", "y"}), frozenset({"c", "r", "q"})
 _CONTENT = frozenset({"n", "vn", "v", "nz", "ns", "nr", "nt", "a", "an", "j", "l"})
-# Clauses of fewer letters around the number say too little to be asked, longer ones too much.
+# How many Han characters around the number say enough to be asked, and how many signs too much.
 _LEAST, _MOST = 6, 40
 # Years are half of all numbers, and easily told apart.
 _YEARS_KEPT = 0.4
@@ -66,6 +66,8 @@ def _clause(passage: str, start: int, end: int) -> tuple[int, int] | None:
     after = _STOP.search(passage, end)
     last = after.start() if after else len(passage)
     for first in stops[:-3:-1]:
+        if first < stops[-1] and passage[stops[-1] - 1] in "。！!？?\n":
+            return None
         around = passage[first:start] + passage[end:last]
         if len(around) > _MOST:
             return None
@@ -80,7 +82,8 @@ def _asking(number: str, rng: random.Random) -> str:
     if number.endswith("%"):
         return rng.choice(["多少", "百分之多少", "多大比例"])
     unit = _SCALE.sub("", number, count=1)
-    return rng.choice(["多少", "多少", "几"]) + unit
+    few = number.removesuffix(unit).isdecimal() and len(number) - len(unit) == 1
+    return rng.choice(["多少", "几"] if few else ["多少"]) + unit
 
 
 def _shortened(part: str, rng: random.Random, first: bool = False) -> str:

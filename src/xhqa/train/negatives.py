@@ -1,4 +1,4 @@
-"""Training examples → questions that their passage does not answer, and an epoch of both.
+"""Training examples → questions that their passage does not answer, and an epoch of all.
 
 Everything is drawn from a ``random.Random`` handed in, so an epoch is a function of its seed.
 """
@@ -258,10 +258,11 @@ def epoch_examples(
     numbers: float = 0.1,
     rephrase: Callable[[str, random.Random], str] = lambda question, rng: question,
 ) -> Iterable[Example]:
-    """One epoch in random order: every answerable example and a fresh draw of negatives.
+    """One epoch in random order: every answerable example, a fresh draw of negatives and of
+    questions after numbers.
 
     ``measured`` is the share of the questions after a number, the others are of all answerable
-    ones. ``numbers`` is that of further questions after numbers that the passage states.
+    ones. ``numbers`` is how often one more is tried after a number that the passage states.
     ``rephrase`` puts their questions into other words.
     """
     makers = (
