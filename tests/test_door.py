@@ -186,6 +186,7 @@ def test_the_rate_of_each_key(make_client: Callable[..., TestClient]) -> None:
     assert statuses == [200, 200, 429]
     refused = client.post("/ask", json=body, headers=bearer(ASK))
     assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert client.post("/mcp", json={}, headers=bearer(ASK)).status_code == 429, "the tools too"
     assert client.post("/ask", json=body, headers=bearer(MANAGE)).status_code == 200
     assert client.get("/documents", headers=bearer(ASK)).status_code == 200
 

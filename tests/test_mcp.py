@@ -96,5 +96,5 @@ def test_without_the_package(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
         return whole(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without_mcp)
-    with pytest.raises(ModelError, match=r"pip install 'xhqa\[mcp\]'"):
+    with pytest.raises(ModelError, match=r"pip install '.\[mcp\]'"):
         build_server(pipeline, "0")

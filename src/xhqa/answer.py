@@ -233,7 +233,7 @@ def _citation(number: int, span: Span, document: Document, confidence: float) ->
     if _bare(cited) != _bare(chunk.text[span.start : span.end]):
         raise IndexDamagedError(
             f"the index and the text of {document.id!r} disagree at {start}–{end}: "
-            "run `xhqa index` to rebuild it"
+            "run `xhqa index` on the same files to rebuild it"
         )
     return Citation(
         index=number,

@@ -39,7 +39,9 @@ class RayLoader:
         try:
             import ray
         except ImportError as error:
-            raise ModelError("--ray needs an extra: pip install 'xhqa[ray]'") from error
+            raise ModelError(
+                "--ray needs an extra: in xhqa's folder, pip install '.[ray]'"
+            ) from error
         self.encoder = RememberingEncoder(encoder)
         self._settings = settings
         self._cpus = cpus_per_actor

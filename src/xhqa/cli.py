@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         "--ray",
         metavar="ADDRESS",
         help="embed on the Ray cluster at ADDRESS (`auto` where one runs, `local` for one here); "
-        "needs XHQA_STORE=milvus and xhqa[ray]",
+        "needs XHQA_STORE=milvus and the extra ray",
     )
     index.set_defaults(run=_index)
 

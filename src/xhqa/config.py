@@ -22,7 +22,7 @@ class Settings(BaseSettings):
     store: Literal["faiss", "milvus"] = Field(
         "faiss",
         description="Where the index is: `faiss`, a folder of this machine, or `milvus`, which "
-        "many servers share (needs `xhqa[milvus]`).",
+        "many servers share (needs the extra `milvus`).",
     )
     index_dir: Path = Field(Path("index"), description="Folder of the index (`faiss`).")
     milvus_uri: str = Field(

@@ -162,7 +162,7 @@ def open_store(folder: Path, kind: str, dimension: int) -> VectorStore:
     if kind not in KINDS:
         raise IndexDamagedError(
             f"{folder} holds vectors of the kind {kind!r}, this xhqa knows "
-            f"{', '.join(KINDS)}: run `xhqa index` to rebuild it"
+            f"{', '.join(KINDS)}: run `xhqa index` on the same files to rebuild it"
         )
     path = folder / VECTORS
     try:
@@ -173,7 +173,7 @@ def open_store(folder: Path, kind: str, dimension: int) -> VectorStore:
     if mapped.ndim != 2 or mapped.shape[1] != dimension:
         raise IndexDamagedError(
             f"{path} has dimension {mapped.shape[-1]}, the manifest says {dimension}: "
-            "run `xhqa index` to rebuild it"
+            "run `xhqa index` on the same files to rebuild it"
         )
     return KINDS[kind](folder, mapped)
 
@@ -197,13 +197,15 @@ def _open_lists(folder: Path, vectors: Vectors) -> ListStore:
     if lists.ntotal != len(vectors):
         raise IndexDamagedError(
             f"{path} has {lists.ntotal} vectors, {VECTORS} has {len(vectors)}: "
-            "run `xhqa index` to rebuild it"
+            "run `xhqa index` on the same files to rebuild it"
         )
     return ListStore(vectors, lists)
 
 
 def _unreadable(path: Path) -> IndexDamagedError:
-    return IndexDamagedError(f"{path} cannot be read: run `xhqa index` to rebuild it")
+    return IndexDamagedError(
+        f"{path} cannot be read: run `xhqa index` on the same files to rebuild it"
+    )
 
 
 KINDS = {

@@ -27,8 +27,9 @@ LOGIN = "/login"
 _COOKIE = "xhqa-key"
 _OPEN = frozenset({"/health/live", "/health/ready"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-# Routes that cost a question's work: the API's, and the queue that the page's events go through.
-_ASKING = frozenset({"/ask", "/v1/chat/completions", "/gradio_api/queue/join"})
+# Routes that cost a question's work: the API's, the tools', and the queue that the page's events go
+# through.
+_ASKING = frozenset({"/ask", "/v1/chat/completions", "/mcp", "/gradio_api/queue/join"})
 _LOGIN_BYTES = 4096
 
 

@@ -63,7 +63,9 @@ def build_server(library: Library, version: str) -> MCPServer[Any]:
         from mcp.server.mcpserver.exceptions import ToolError
         from mcp.types import ToolAnnotations
     except ImportError as error:
-        raise ModelError("`xhqa mcp` needs another package: pip install 'xhqa[mcp]'") from error
+        raise ModelError(
+            "`xhqa mcp` needs an extra: in xhqa's folder, pip install '.[mcp]'"
+        ) from error
 
     server = MCPServer("xhqa", instructions=_INSTRUCTIONS, version=version)
     reads = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)

@@ -106,7 +106,7 @@ class AskRequest(_Request):
     history: list[Turn] = Field([], max_length=20, description="Earlier turns, oldest first.")
     top_k: Annotated[
         int,
-        Field(strict=True, ge=1, le=50, description="How many passages to read."),
+        Field(strict=True, ge=1, le=50, description="How many passages to find."),
         BeforeValidator(_integral),
     ] = 5
     document_ids: Annotated[list[Readable], Field(max_length=1000)] | None = Field(

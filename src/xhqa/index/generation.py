@@ -30,7 +30,7 @@ from xhqa.types import Chunk, Document, DocumentInfo, Heading, View
 # Raised whenever what is written, or how text is repaired, split or tokenized, changes.
 FORMAT = 5
 
-_REBUILD = "run `xhqa index` to rebuild it"
+_REBUILD = "run `xhqa index` on the same files to rebuild it"
 
 
 class Generation:

@@ -151,13 +151,13 @@ class Milvus:
         if meta is None or meta.get("format") != FORMAT:
             raise IndexDamagedError(
                 f"{self.place} has format {meta and meta.get('format')}, this xhqa reads "
-                f"{FORMAT}: run `xhqa index` to rebuild it"
+                f"{FORMAT}: run `xhqa index` on the same files to rebuild it"
             )
         if meta != _facts(encoder):
             raise IndexDamagedError(
                 f"the index was built with the encoder {meta['encoder']} "
                 f"({meta['fingerprint']}), but {encoder.name} ({encoder.fingerprint}) is in "
-                "use: run `xhqa index` to rebuild it, or set XHQA_ENCODER"
+                "use: run `xhqa index` on the same files to rebuild it, or set XHQA_ENCODER"
             )
 
     def _client(self) -> Any:
@@ -279,7 +279,9 @@ def _connected(uri: str, token: str) -> _Client:
     try:
         from pymilvus import MilvusClient
     except ImportError as error:
-        raise ModelError("XHQA_STORE=milvus needs an extra: pip install 'xhqa[milvus]'") from error
+        raise ModelError(
+            "XHQA_STORE=milvus needs an extra: in xhqa's folder, pip install '.[milvus]'"
+        ) from error
     # It logs each failed call with a traceback, and the error is told anyway.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     # Milvus Lite takes the client's pings, one in ten seconds, for an attack.
