@@ -35,7 +35,7 @@ def run_fixed(questions: Path | None, settings: Settings, out: Path | None, noti
     if not corpus.exists():
         notify(f"no index in {corpus.place} yet: building it from corpus/")
         build_index([Path("corpus")], encoder, settings)
-    pipeline = Pipeline.open(settings=settings, encoder=encoder)
+    pipeline = Pipeline.open(settings=_fresh(settings), encoder=encoder)
     known = {info.id for info in pipeline.documents()}
     missing = {q.document_id for q in asked if q.document_id} - known
     if missing:
@@ -50,7 +50,7 @@ def run_feedback(settings: Settings, out: Path | None, notify: Notify) -> str:
     """Ask what users judged on the page of the index in use, and write it as a question set.
     Returns the printed table."""
     file = FeedbackFile(settings.feedback_file)
-    pipeline = Pipeline.open(settings=settings, encoder=encoder_of(settings, notify))
+    pipeline = Pipeline.open(settings=_fresh(settings), encoder=encoder_of(settings, notify))
     asked, left_out = questions_of(file.all(), pipeline)
     for message in left_out:
         notify(f"left out: {message}")
@@ -79,11 +79,16 @@ def run_squad(
     encoder = encoder_of(settings, notify)
     with Bar() as progress:
         settings = index_paragraphs(squad, paragraphs, encoder, settings, progress)
-    pipeline = Pipeline.open(settings=settings, encoder=encoder)
+    pipeline = Pipeline.open(settings=_fresh(settings), encoder=encoder)
     title = f"{squad.name}, {mode}"
     if questions_from:
         title += f", questions of {questions_from.name}"
     return _run(pipeline, asked, mode, title, out)
+
+
+def _fresh(settings: Settings) -> Settings:
+    """``settings`` with every question worked out, the same one asked again too."""
+    return settings.model_copy(update={"kept_answers": 0})
 
 
 def _run(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xhqa.errors import InputError
+from xhqa.pipeline import MAX_QUESTION
 
 from .questions import Language, Question, read_text
 
@@ -30,8 +31,9 @@ def load_squad(
     """Every paragraph of a file, and its questions or the first ``limit`` of them.
 
     Identical paragraphs appear once. ``questions_from`` is a parallel file whose questions, in
-    the same order, take the place of this file's. A blank question cannot be asked and is left
-    out. All paragraphs stay whatever the limit, so that finding the right one is as hard as it is.
+    the same order, take the place of this file's. A blank question, or one longer than can be
+    asked, is left out. All paragraphs stay whatever the limit, so that finding the right one is as
+    hard as it is.
     """
     if limit is not None and limit < 1:
         raise InputError(f"the limit must be at least 1, not {limit}")
@@ -47,7 +49,7 @@ def load_squad(
             replace(mine, question=other.question, language=other.language)
             for mine, other in zip(questions, others, strict=True)
         ]
-    asked = [question for question in questions if question.question.strip()]
+    asked = [q for q in questions if 0 < len(q.question.strip()) <= MAX_QUESTION]
     if not asked:
         raise InputError(f"{path}: no questions in it")
     return paragraphs, asked[:limit]

@@ -114,6 +114,9 @@ class FakeService:
     def outline(self, document_id: str) -> tuple[OutlineEntry, ...]:
         return (OutlineEntry("<b>节</b>", 1, 2),)
 
+    def described(self, document_id: str) -> tuple[DocumentInfo, Document]:
+        return self.info(document_id), self.document(document_id)
+
     def info(self, document_id: str) -> DocumentInfo:
         document = self.document(document_id)
         return DocumentInfo(
@@ -739,6 +742,7 @@ def chat_page(asking: Any) -> gradio.Blocks:
         asked = gradio.Textbox()
         answered = gradio.Textbox()
         asked.submit(str.upper, asked, answered, api_name="upper")
+        asked.submit(str.lower, asked, answered, api_name="lower", queue=False)
     return blocks
 
 
@@ -793,6 +797,8 @@ def test_the_page_runs_its_events(paged: TestClient) -> None:
     assert paged.post("/gradio_api/queue/join", json=event).status_code == 200
     stream = paged.get("/gradio_api/queue/data", params={"session_hash": "s1"}).text
     assert '"data":["ABC"]' in stream.replace(" ", "")
+    event = {"data": ["ABC"], "fn_index": 1, "session_hash": "s1"}
+    assert paged.post("/gradio_api/run/predict", json=event).json()["data"] == ["abc"]
 
 
 @pytest.mark.integration
@@ -803,6 +809,8 @@ def test_the_page_runs_its_events(paged: TestClient) -> None:
         ("queue/join", {"data": [1], "session_hash": "x"}),
         ("run/predict", {"data": [1], "fn_index": 99, "session_hash": "x"}),
         ("run/upper", {"data": []}),
+        ("run/predict", {"data": [], "fn_index": 1}),
+        ("run/lower", {"data": []}),
         ("call/nowhere", {"data": []}),
         ("call/v2/nowhere", {"data": []}),
         ("call/v2/upper", {"x": []}),

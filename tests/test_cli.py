@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +46,19 @@ def test_index_then_ask(capsys: pytest.CaptureFixture[str]) -> None:
     answer = json.loads(capsys.readouterr().out)
     assert answer["citations"][0]["cited_text"] == "乙村的学校建于1952年。"
     assert answer["offset_unit"] == "unicode_codepoint"
+
+
+def test_a_terminal_without_chinese_gets_json_in_utf_8_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["index", "docs"]) == 0
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, "latin-1"))
+    assert cli.main(["ask", "--json", "乙村的学校建于哪年？"]) == 0
+    assert json.loads(written.getvalue().decode("utf-8"))["question"] == "乙村的学校建于哪年？"
+    assert cli.main(["ask", "乙村的学校建于哪年？"]) == 0
+    sys.stdout.flush()
+    assert b"\n???????1952??" in written.getvalue()
 
 
 def test_a_bad_file_is_named_and_the_rest_is_indexed(capsys: pytest.CaptureFixture[str]) -> None:

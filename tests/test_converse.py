@@ -183,3 +183,13 @@ def test_what_was_answered_before_is_hardly_the_answer_again() -> None:
     # Who asks the same again gets the same answer, but not that of another turn.
     again = unsaid("那上游到底是哪一层？", spans, history)
     assert [s.score for s in again] == [9.0, 4.0, -2.5]
+
+
+@pytest.mark.parametrize("odd", ["曌" * 999, "那" + "行" * 998 + "呢", "曌行" * 499])
+def test_no_question_or_history_takes_long_to_complete(odd: str) -> None:
+    history = [Turn(f"{number}{odd}"[:1000]) for number in range(20)]
+    began = time.process_time()
+    readings(odd + "？", history)
+    leans(odd + "？", history)
+    # It took minutes.
+    assert time.process_time() - began < 10.0

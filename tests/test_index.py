@@ -330,6 +330,15 @@ def test_a_build_killed_at_any_stage_leaves_the_earlier_index_or_the_new_one(
     assert seen == {("甲", "乙"), ("乙",)}
 
 
+def test_a_file_that_is_named_twice_is_one_document(tmp_path: Path, encoder: HashEncoder) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("这是笔记。")
+    paths = [file, file, tmp_path, tmp_path / ".." / tmp_path.name / "notes.txt"]
+    index, refused = build_index(paths, encoder, Settings(index_dir=tmp_path / "index"))
+    assert [info.id for info in index.documents()] == ["notes"]
+    assert refused == []
+
+
 def test_files_of_one_name_in_two_folders_get_different_ids(
     tmp_path: Path, encoder: HashEncoder
 ) -> None:

@@ -128,6 +128,16 @@ def test_spans_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "too many cells" in refusal(f"<table>{wide}</table>".encode(), "a.html")
 
 
+@pytest.mark.parametrize("encoding", ["foo", "rot13", "hex"])
+def test_a_sheet_in_no_encoding_is_refused(encoding: str) -> None:
+    made = zipfile.ZipFile(io.BytesIO(making.xlsx(lambda book: book.create_sheet("表"))))
+    parts = {entry: made.read(entry) for entry in made.namelist()}
+    (part,) = (name for name in parts if name.startswith("xl/worksheets/"))
+    said = f'<?xml version="1.0" encoding="{encoding}"?>'.encode()
+    sheet = said + parts[part][parts[part].find(b"<worksheet") :]
+    assert "a.xlsx is broken" in refusal(making.archive(parts | {part: sheet}), "a.xlsx")
+
+
 def test_a_sheet_that_claims_to_be_endless_is_read() -> None:
     def fill(book: Any) -> None:
         sheet = book.create_sheet("表")

@@ -14,6 +14,12 @@ from xhqa.script import display_width, fold, question_script, tidy
         ("AI\nTower", "AI Tower"),
         ("40\n台", "40台"),
         (" 40  台 ", "40  台"),
+        ("他说 “好” 。", "他说“好”。"),
+        ("He said “yes” — “no”", "He said “yes” — “no”"),
+        ("he said\n“yes”", "he said “yes”"),
+        ("서울 특별시", "서울 특별시"),
+        ("inter-\nnational", "inter-national"),
+        ("1999 -\nabc", "1999 - abc"),
         ("", ""),
     ],
 )
@@ -34,8 +40,16 @@ def test_fold_knows_radicals_and_compatibility_ideographs() -> None:
     assert len(fold(text)) == len(text)
 
 
+def test_what_is_folded_stays_as_it_is() -> None:
+    every = "".join(chr(code) for code in range(0x2E80, 0x2FFFF) if chr(code).isprintable())
+    once = fold(every)
+    assert fold("檸檬薴") == "柠檬苎"
+    assert [a for a, b in zip(once, fold(once), strict=True) if a != b] == []
+
+
 def test_display_width() -> None:
     assert display_width("徐汇AB。") == 8
+    assert display_width("서울") == 4
 
 
 @pytest.mark.parametrize(

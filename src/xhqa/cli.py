@@ -4,6 +4,7 @@ doctor."""
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import warnings
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 on success, 1 on failure, 2 on bad usage."""
     arguments = _parser().parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that has no 汇 shows the rest.
+        sys.stdout.reconfigure(errors="replace")
     # Hugging Face's tokenizers (hub models, torch) must not compete with the models for the cores.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
@@ -224,7 +228,8 @@ def _ask(arguments: argparse.Namespace) -> int:
     if arguments.json:
         from xhqa.api.models import AskResponse
 
-        print(AskResponse.of(answer).model_dump_json())
+        # JSON is UTF-8, whatever the terminal's encoding (RFC 8259).
+        sys.stdout.buffer.write(AskResponse.of(answer).model_dump_json().encode() + b"\n")
     else:
         print(describe(answer))
     return 0

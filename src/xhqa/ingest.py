@@ -42,7 +42,10 @@ def build_index(
     Returns the index and the messages of the files that were refused. Raises InputError where a
     path does not exist or no file could be read.
     """
-    found = list(files(list(paths)))
+    given: dict[Path, tuple[Path, str]] = {}
+    for path, name in files(list(paths)):
+        given.setdefault(path.resolve(), (path, name))
+    found = list(given.values())
     refused: list[str] = []
 
     def entries(held: Mapping[str, Held]) -> Iterator[Entry]:

@@ -303,9 +303,10 @@ class Pipeline:
         index.document(document_id)
         return drafts(index.chunks(document_id))
 
-    def info(self, document_id: str) -> DocumentInfo:
-        """Raises NotFoundError where there is none."""
-        return self._state.index.info(document_id)
+    def described(self, document_id: str) -> tuple[DocumentInfo, Document]:
+        """A document and what is known of it at one moment; raises NotFoundError."""
+        index = self._state.index.view()
+        return index.info(document_id), index.document(document_id)
 
     def add(self, name: str, data: bytes) -> DocumentInfo:
         """Index one uploaded file; one of the same name is replaced. Raises InputError, BusyError.

@@ -12,7 +12,9 @@ CJK_PUNCTUATION = (
     r"\u3001-\u3004\u3006\u3008-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff65"
     r"\u2014\u2018\u2019\u201c\u201d\u2026"
 )
-KANA_HANGUL = r"\u3040-\u30ff\u31f0-\u31ff\u1100-\u11ff\uac00-\ud7af"
+KANA, HANGUL = r"\u3040-\u30ff\u31f0-\u31ff", r"\u1100-\u11ff\uac00-\ud7af"
+# Marks of Chinese that Latin text has too.
+_SHARED = "—‘’“”…"
 
 SENTENCE_END = "。！？!?…；;"
 CLOSERS = "”’」』）)】》〉\"'］]"
@@ -32,7 +34,8 @@ ENGLISH_FUNCTION_WORDS = frozenset(
     )
 )
 
-_WIDE = re.compile(f"[{HAN}{CJK_PUNCTUATION}{KANA_HANGUL}]")
+_WIDE = re.compile(f"[{HAN}{CJK_PUNCTUATION}{KANA}]")
+_TWO_COLUMNS = re.compile(f"[{HAN}{CJK_PUNCTUATION}{KANA}{HANGUL}]")
 _HAN = re.compile(f"[{HAN}]")
 
 
@@ -41,8 +44,14 @@ def is_han(char: str) -> bool:
 
 
 def is_wide(char: str) -> bool:
-    """Whether ``char`` belongs to a script written without spaces: Han, kana, hangul, CJK marks."""
-    return bool(_WIDE.match(char))
+    """Whether ``char`` belongs to a script written without spaces alone: Han, kana, CJK marks."""
+    return bool(_WIDE.match(char)) and char not in _SHARED
+
+
+def close_up(before: str, after: str) -> bool:
+    """Whether no space stands between these two: 说 “好, but not “yes” “no”."""
+    either = is_wide(before), is_wide(after)
+    return any(either) and all(map(_WIDE.match, (before, after)))
 
 
 def has_han(text: str) -> bool:
@@ -94,7 +103,8 @@ def fold_char(char: str) -> str:
         return char
     char = _RADICALS.get(char) or unicodedata.normalize("NFKC", char)
     folded: str = _converter().convert(char)
-    return folded if len(folded) == 1 else char
+    # 薴 becomes 苧, and that 苎.
+    return folded if len(folded) != 1 or folded == char else fold_char(folded)
 
 
 def fold(text: str) -> str:
@@ -116,19 +126,20 @@ def _converter():  # type: ignore[no-untyped-def]
 
 def display_width(text: str) -> int:
     """Columns: two for a wide character, one for any other."""
-    return len(text) + len(_WIDE.findall(text))
+    return len(text) + len(_TWO_COLUMNS.findall(text))
 
 
 def tidy(text: str) -> str:
-    """``text`` without layout white space: line breaks beside wide characters and spaces between
-    them go; any other run with a line break becomes one space."""
+    """``text`` without layout white space: line breaks beside wide characters, or in a word at its
+    hyphen, and spaces between wide characters go; any other run with a line break becomes one
+    space."""
     text = text.strip()
     return re.sub(r"\s+", lambda run: _tidied(text, *run.span()), text)
 
 
 def _tidied(text: str, start: int, end: int) -> str:
-    run = text[start:end]
-    wide = is_wide(text[start - 1]), is_wide(text[end])
+    run, before, after = text[start:end], text[start - 1], text[end]
     if len(run.splitlines()) > 1 or run.splitlines()[0] != run:
-        return "" if any(wide) else " "
-    return "" if all(wide) else run
+        hyphen = before == "-" and text[start - 2 : start - 1].isalpha() and after.islower()
+        return "" if hyphen or is_wide(before) or is_wide(after) else " "
+    return "" if close_up(before, after) else run

@@ -94,9 +94,23 @@ def _tagger() -> Any:
     return tagger
 
 
+# For a character that it does not know the tagger tries all of its states, which takes 8 ms.
+_LONG, _RARE = 200, 8
+
+
 def tagged(text: str) -> list[tuple[str, str]]:
-    """jieba's words of ``text`` with their part-of-speech flags."""
-    return [(pair.word, pair.flag) for pair in _tagger().lcut(text)]
+    """jieba's words of ``text`` with their part-of-speech flags. Words that its dictionary does not
+    hold are found in texts of usual length and characters only."""
+    return list(_tagged(text))
+
+
+@lru_cache(maxsize=1024)
+def _tagged(text: str) -> tuple[tuple[str, str], ...]:
+    tagger = _tagger()
+    known = sys.modules["jieba.posseg"].char_state_tab_P
+    rare = sum(char not in known for char in text if is_han(char))
+    unusual = len(text) > _LONG or rare > _RARE
+    return tuple((pair.word, pair.flag) for pair in tagger.lcut(text, HMM=not unusual))
 
 
 def frequencies() -> Mapping[str, int]:

@@ -143,8 +143,9 @@ def test_the_limit_is_of_questions_not_of_paragraphs(tmp_path: Path) -> None:
         load_squad(path, limit=0)
 
 
-def test_a_blank_question_is_left_out(tmp_path: Path) -> None:
-    path = _file(tmp_path, _squad((CONTEXT, [_qa(" "), _qa("谁？")])))
+@pytest.mark.parametrize("other", [" ", "谁" * 1001])
+def test_a_question_that_cannot_be_asked_is_left_out(tmp_path: Path, other: str) -> None:
+    path = _file(tmp_path, _squad((CONTEXT, [_qa(other), _qa("谁？")])))
     assert [question.question for question in load_squad(path)[1]] == ["谁？"]
 
 

@@ -57,9 +57,9 @@ class FakeService:
             for d in self.docs
         )
 
-    def info(self, document_id: str, /) -> DocumentInfo:
-        self.document(document_id)
-        return next(info for info in self.documents() if info.id == document_id)
+    def described(self, document_id: str, /) -> tuple[DocumentInfo, Document]:
+        document = self.document(document_id)
+        return next(info for info in self.documents() if info.id == document_id), document
 
     def outline(self, document_id: str, /) -> tuple[OutlineEntry, ...]:
         self.document(document_id)

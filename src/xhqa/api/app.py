@@ -88,8 +88,8 @@ class Service(Asked, Protocol):
         """The document's headings; NotFoundError where there is none of that id."""
         ...
 
-    def info(self, document_id: str) -> types.DocumentInfo:
-        """What is known of the document; NotFoundError where there is none of that id."""
+    def described(self, document_id: str) -> tuple[types.DocumentInfo, types.Document]:
+        """The document and what is known of it; NotFoundError where there is none of that id."""
         ...
 
     def add(self, name: str, data: bytes) -> types.DocumentInfo:
@@ -217,7 +217,8 @@ def _add_documents(
     @app.get("/documents/{document_id}", tags=["documents"], responses=documented(404, 422, 503))
     def get_document(document_id: str) -> Document:
         """One document and its text, which the offsets of citations count in code points."""
-        return Document.of(service.info(document_id), service.document(document_id).text)
+        info, document = service.described(document_id)
+        return Document.of(info, document.text)
 
     @app.get(
         "/documents/{document_id}/view",

@@ -20,9 +20,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from xhqa.api.problems import on_invalid, on_page_error, on_page_http_error
+from xhqa.api.problems import on_invalid, on_page_error, on_page_http_error, problem
 from xhqa.memory import give_back, uncollected
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ def make_page(page: Callable[[], Page], max_upload_mb: float) -> Starlette:
     # Programs have POST /ask; the page's own events come through its queue.
     blocks.api_open = False
     app = FastAPI(openapi_url=None)
+    app.add_middleware(_Events)
     _in_a_loop(
         lambda: mount_gradio_app(
             app,
@@ -141,6 +142,32 @@ def make_page(page: Callable[[], Page], max_upload_mb: float) -> Starlette:
     )
     give_back()
     return app
+
+
+class _Events:
+    """ASGI middleware: gradio answers 500, whatever an event was sent that it cannot take."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        failed = False
+
+        async def send_others(message: Message) -> None:
+            nonlocal failed
+            failed = failed or (
+                message["type"] == "http.response.start" and message["status"] >= 500
+            )
+            if not failed:
+                await send(message)
+
+        if scope["type"] != "http" or not scope["path"].startswith("/gradio_api/run/"):
+            await self._app(scope, receive, send)
+            return
+        await self._app(scope, receive, send_others)
+        if failed:
+            detail = "The page cannot take this event; the server's log says why."
+            await problem(422, detail)(scope, receive, send)
 
 
 def _in_a_loop(call: Callable[[], object]) -> None:

@@ -28,7 +28,7 @@ from xhqa.store import Vectors, VectorStore, highest, open_store
 from xhqa.types import Chunk, Document, DocumentInfo, Heading, View
 
 # Raised whenever what is written, or how text is repaired, split or tokenized, changes.
-FORMAT = 5
+FORMAT = 6
 
 _REBUILD = "run `xhqa index` on the same files to rebuild it"
 

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from array import array
 
-from xhqa.script import CLOSERS, display_width, fold_char, is_wide
+from xhqa.script import CLOSERS, close_up, display_width, fold_char, is_wide
 from xhqa.segment import straddles
 from xhqa.types import Document, View
 
@@ -96,7 +96,7 @@ def _append_line(source: str, start: int, size: int, text: list[str], origin: ar
             space_at = at if space_at < 0 else space_at
             continue
         if space_at >= 0:
-            if len(text) > opened and not (is_wide(text[-1]) and is_wide(char)):
+            if len(text) > opened and not close_up(text[-1], char):
                 text.append(" ")
                 origin.append(space_at)
             space_at = -1

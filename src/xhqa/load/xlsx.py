@@ -37,7 +37,7 @@ def extract_xlsx(data: bytes, name: str) -> Extracted:
     builder = TextBuilder(name)
     # Exactly what a damaged workbook raises depends on the part that is damaged.
     damages = (
-        *(KeyError, ValueError, TypeError, AttributeError, IndexError, OSError, SyntaxError),
+        *(LookupError, ValueError, TypeError, AttributeError, OSError, SyntaxError),
         *(ArithmeticError, AssertionError, EOFError, zipfile.BadZipFile, zlib.error),
         InvalidFileException,
     )
