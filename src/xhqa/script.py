@@ -104,7 +104,7 @@ def fold_char(char: str) -> str:
     char = _RADICALS.get(char) or unicodedata.normalize("NFKC", char)
     folded: str = _converter().convert(char)
     # 薴 becomes 苧, and that 苎.
-    return folded if len(folded) != 1 or folded == char else fold_char(folded)
+    return char if len(folded) != 1 or folded == char else fold_char(folded)
 
 
 def fold(text: str) -> str:

@@ -19,7 +19,7 @@ from xhqa.store import Vectors
 from xhqa.types import Chunk, Document, DocumentInfo, Heading, View
 
 # Raised whenever what is written, or how text is repaired, split or tokenized, changes.
-FORMAT = 1
+FORMAT = 2
 META = "meta"
 # A field holds 65,535 bytes; contents are written in ASCII.
 _FIELD = 65_535
