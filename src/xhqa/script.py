@@ -48,7 +48,7 @@ def is_wide(char: str) -> bool:
     return bool(_WIDE.match(char)) and char not in _SHARED
 
 
-def close_up(before: str, after: str) -> bool:
+def needs_no_space(before: str, after: str) -> bool:
     """Whether no space stands between these two: 说 “好, but not “yes” “no”."""
     either = is_wide(before), is_wide(after)
     return any(either) and all(map(_WIDE.match, (before, after)))
@@ -142,4 +142,4 @@ def _tidied(text: str, start: int, end: int) -> str:
     if len(run.splitlines()) > 1 or run.splitlines()[0] != run:
         hyphen = before == "-" and text[start - 2 : start - 1].isalpha() and after.islower()
         return "" if hyphen or is_wide(before) or is_wide(after) else " "
-    return "" if close_up(before, after) else run
+    return "" if needs_no_space(before, after) else run

@@ -107,8 +107,9 @@ def tagged(text: str) -> list[tuple[str, str]]:
 @lru_cache(maxsize=1024)
 def _tagged(text: str) -> tuple[tuple[str, str], ...]:
     tagger = _tagger()
-    known = sys.modules["jieba.posseg"].char_state_tab_P
-    rare = sum(char not in known for char in text if is_han(char))
+    from jieba.posseg import char_state_tab_P
+
+    rare = sum(char not in char_state_tab_P for char in text if is_han(char))
     unusual = len(text) > _LONG or rare > _RARE
     return tuple((pair.word, pair.flag) for pair in tagger.lcut(text, HMM=not unusual))
 

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from array import array
 
-from xhqa.script import CLOSERS, close_up, display_width, fold_char, is_wide
+from xhqa.script import CLOSERS, display_width, fold_char, is_wide, needs_no_space
 from xhqa.segment import straddles
 from xhqa.types import Document, View
 
@@ -74,7 +74,7 @@ def repair(document: Document) -> View:
                 text.pop()
                 origin.pop()
                 seam = ""
-            elif seam == "" and not _needs_no_space(text, line):
+            elif seam == "" and not _joined_without_space(text, line):
                 seam = " "
             at = origin[-1] + 1
             for char in seam:
@@ -96,7 +96,7 @@ def _append_line(source: str, start: int, size: int, text: list[str], origin: ar
             space_at = at if space_at < 0 else space_at
             continue
         if space_at >= 0:
-            if len(text) > opened and not close_up(text[-1], char):
+            if len(text) > opened and not needs_no_space(text[-1], char):
                 text.append(" ")
                 origin.append(space_at)
             space_at = -1
@@ -108,7 +108,7 @@ def _vanishes(char: str) -> bool:
     return char.isspace() or char in _DROPPED or unicodedata.category(char) == "Cc"
 
 
-def _needs_no_space(text: list[str], line: str) -> bool:
+def _joined_without_space(text: list[str], line: str) -> bool:
     return bool(text) and (is_wide(text[-1]) or is_wide(line[0]))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xhqa.load.extracted import MAX_CHARACTERS
-from xhqa.script import close_up
+from xhqa.script import needs_no_space
 
 _MAX_PAGES = 20_000
 _PRIVATE = (range(0xE000, 0xF900), range(0xF0000, 0x110000))
@@ -234,7 +234,7 @@ def _page(glyphs: list[_Glyph], edges: tuple[float, float]) -> Page:
             continue
         if chars[-1] == glyph.char and gap < -0.5 * (glyph.x1 - glyph.x0):
             continue  # Drawn twice to look bold.
-        if gap > 0.18 * size and not close_up(chars[-1][-1], glyph.char[0]):
+        if gap > 0.18 * size and not needs_no_space(chars[-1][-1], glyph.char[0]):
             chars.append(" ")
         chars.append(glyph.char)
         current.x1 = max(current.x1, glyph.x1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from xhqa.load.pdf_glyphs import Page, Run
-from xhqa.script import close_up, display_width
+from xhqa.script import display_width, needs_no_space
 
 _MARGIN = 0.15
 _MARGIN_LINES = 3
@@ -74,7 +74,7 @@ def _joined(cells: list[Run]) -> list[Run]:
         if gap > 1.2 * size:
             merged.append(cell)
             continue
-        apart = gap > 0.18 * size and not close_up(last.text[-1], cell.text[0])
+        apart = gap > 0.18 * size and not needs_no_space(last.text[-1], cell.text[0])
         text = last.text + (" " if apart else "") + cell.text
         merged[-1] = Run(
             text, last.x0, max(last.x1, cell.x1), last.y, size, last.bold and cell.bold

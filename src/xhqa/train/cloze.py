@@ -30,7 +30,7 @@ _LEAST, _MOST = 6, 40
 _YEARS_KEPT = 0.4
 
 
-def stated_numbers(passage: str) -> list[tuple[int, int]]:
+def _stated_numbers(passage: str) -> list[tuple[int, int]]:
     """The ranges of the numbers in ``passage``, each with its unit."""
     found = (tidy_edges(passage, *match.span()) for match in _DIGITS.finditer(passage))
     return [where for where in found if where is not None]
@@ -39,7 +39,7 @@ def stated_numbers(passage: str) -> list[tuple[int, int]]:
 def asked_of_number(example: Example, rng: random.Random) -> Example | None:
     """A question after one of the numbers that the passage states, if it states several."""
     passage = example.passage
-    numbers = stated_numbers(passage)
+    numbers = _stated_numbers(passage)
     if len({passage[slice(*number)] for number in numbers}) < 2:
         return None
     start, end = rng.choice(numbers)

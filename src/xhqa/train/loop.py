@@ -7,7 +7,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -80,15 +80,15 @@ def batches(
     """Endless length-bucketed batches, a function of the examples and the recipe's seed alone."""
     glossary = Glossary() if recipe.code_switch else None
 
-    def rephrase(question: str, rng: random.Random) -> str:
-        if glossary is None or not has_han(question) or rng.random() >= recipe.code_switch:
-            return question
-        return glossary.switched(question, rng)
+    def switched(example: Example, rng: random.Random) -> Example:
+        if glossary is None or not has_han(example.question) or rng.random() >= recipe.code_switch:
+            return example
+        return replace(example, question=glossary.switched(example.question, rng))
 
     epoch = 0
     while True:
         rng = random.Random(f"{recipe.seed}:{epoch}")
-        stream = iter(epoch_examples(examples, negatives, rng, rephrase=rephrase))
+        stream = (switched(example, rng) for example in epoch_examples(examples, negatives, rng))
         while pool := list(islice(stream, recipe.batch * 32)):
             windows = [
                 make_window(

@@ -9,7 +9,7 @@ import itertools
 import random
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from xhqa.script import question_script
@@ -256,14 +256,12 @@ def epoch_examples(
     transplanted: float = 0.1,
     measured: float = 0.7,
     numbers: float = 0.1,
-    rephrase: Callable[[str, random.Random], str] = lambda question, rng: question,
 ) -> Iterable[Example]:
     """One epoch in random order: every answerable example, a fresh draw of negatives and of
     questions after numbers.
 
     ``measured`` is the share of the questions after a number, the others are of all answerable
     ones. ``numbers`` is how often one more is tried after a number that the passage states.
-    ``rephrase`` puts their questions into other words.
     """
     makers = (
         (swapped, negatives.swapped),
@@ -278,19 +276,19 @@ def epoch_examples(
         example = examples[number]
         if example.answer is None:
             if rng.random() < keep_unanswerable:
-                yield replace(example, question=rephrase(example.question, rng))
+                yield example
             continue
-        yield replace(example, question=rephrase(example.question, rng))
+        yield example
         if rng.random() < measured and (made := negatives.measured(example, rng)):
-            yield replace(made, question=rephrase(made.question, rng))
+            yield made
         if rng.random() < numbers and (made := asked_of_number(example, rng)):
-            yield replace(made, question=rephrase(made.question, rng))
+            yield made
             if rng.random() < _TWIN and (twin := negatives.measured(made, rng)):
-                yield replace(twin, question=rephrase(twin.question, rng))
+                yield twin
         draw = rng.random()
         for share, make in makers:
             if draw < share:
                 if made := make(example, rng):
-                    yield replace(made, question=rephrase(made.question, rng))
+                    yield made
                 break
             draw -= share
