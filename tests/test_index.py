@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -276,23 +275,32 @@ def test_a_second_builder_is_refused(built: Path, encoder: HashEncoder) -> None:
         build(built, only([]), encoder)
 
 
-KILLED_BUILD = """
-import os, signal, sys
+# Builds in copies of an index, each in a process of its own that kills itself at its n-th report of
+# progress, until one lives; prints how many died. The imports are done once.
+KILLED_BUILDS = """
+import itertools, os, shutil, signal, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from support import HashEncoder, only
 from test_index import entries
 from xhqa.index import build
 
-count = 0
-def progress(stage, done, total):
-    global count
-    if count == {at}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    count += 1
-
-build(Path({index!r}), only(entries("乙")), HashEncoder(), progress)
-print(count)
+for at in itertools.count():
+    copy = Path({copies!r}) / str(at)
+    shutil.copytree({index!r}, copy)
+    child = os.fork()
+    if not child:
+        count = itertools.count()
+        def progress(stage, done, total):
+            if next(count) == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+        build(copy, only(entries("乙")), HashEncoder(), progress)
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status == 0:
+        break
+    assert status == -signal.SIGKILL, status
+print(at)
 """
 
 
@@ -300,18 +308,15 @@ def test_a_build_killed_at_any_stage_leaves_the_earlier_index_or_the_new_one(
     built: Path, tmp_path: Path, encoder: HashEncoder
 ) -> None:
     tests = str(Path(__file__).parent)
-    at = 0
+    script = KILLED_BUILDS.format(tests=tests, index=str(built), copies=str(tmp_path))
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    died = int(run.stdout)
     seen = set()
-    while True:
-        copy = tmp_path / f"copy{at}"
-        shutil.copytree(built, copy)
-        script = KILLED_BUILD.format(tests=tests, index=str(copy), at=at)
-        run = subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, check=False
-        )
-        if run.returncode == 0:
-            break
-        assert run.returncode == -signal.SIGKILL, run.stderr
+    for at in range(died):
+        copy = tmp_path / str(at)
         pipeline = Pipeline(
             open_index(copy, encoder), encoder, Settings(index_dir=copy, min_confidence=0.0)
         )
@@ -325,8 +330,7 @@ def test_a_build_killed_at_any_stage_leaves_the_earlier_index_or_the_new_one(
         index = build(copy, only(entries("乙")), encoder)
         assert [info.id for info in index.documents()] == ["乙"]
         assert len(list((copy / "generations").iterdir())) <= 2
-        at += 1
-    assert at >= 9
+    assert died >= 9
     assert seen == {("甲", "乙"), ("乙",)}
 
 

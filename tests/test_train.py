@@ -143,6 +143,37 @@ def test_parallel_files_are_crossed(tmp_path: Path) -> None:
         cross_lingual(found, found[:1])
 
 
+def test_more_is_asked_about_the_passages(tmp_path: Path) -> None:
+    qas = [
+        {"id": "7", "question": "有几座桥？", "answers": [{"text": "三十座", "answer_start": 1}]},
+        {"id": "8", "question": "有几条河？", "answers": []},
+    ]
+    for name in ("one", "other"):
+        data = {"data": [{"paragraphs": [{"context": "有三十座桥。", "qas": qas}]}]}
+        (tmp_path / f"{name}.json").write_text(json.dumps(data))
+    rows = [
+        {"id": "one:7", "question": " How many bridges? "},
+        {"id": "one:7", "question": "什么有三十座？", "answer": "桥"},
+        {"id": "other:8", "question": "幾條河？", "answer": ""},
+        {"id": "other:8", "question": "几条河？", "answer": "五条"},
+        {"id": "third:8", "question": "几条河？"},
+    ]
+    more = tmp_path / "more.jsonl"
+    more.write_text("\n\n".join(map(json.dumps, rows)))
+    files = [tmp_path / "one.json", tmp_path / "other.json", tmp_path / "one.json"]
+    plain, found = read_examples(files), read_examples(files, [more])
+    assert found[: len(plain)] == plain
+    assert [(e.question, e.answer) for e in found[len(plain) :]] == [
+        ("How many bridges?", (1, 4)),
+        ("什么有三十座？", (4, 5)),
+        ("几条河？", None),
+    ]
+    assert len({example.id for example in found[len(plain) :]}) == 3
+    more.write_text('{"id": "one:7"}')
+    with pytest.raises(InputError, match="an id and a question"):
+        read_examples(files, [more])
+
+
 def test_negatives_are_not_answered_by_their_passage() -> None:
     examples = [
         example("甲镇在1952年怎么了？", "建于1952年"),

@@ -148,6 +148,14 @@ def _parser() -> argparse.ArgumentParser:
         help="reader.safetensors to follow besides the answers, or 'bundled'",
     )
     train.add_argument(
+        "--also-asked",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="JSONL",
+        help="more questions on the files' passages: translations, or with answers of their own",
+    )
+    train.add_argument(
         "--code-switch",
         type=float,
         default=0.0,
@@ -337,6 +345,7 @@ def _train_reader(arguments: argparse.Namespace) -> int:
         _notify,
         start,
         teacher,
+        arguments.also_asked,
     )
     print(f"reader: {path} (use it with XHQA_READER={path})")
     return 0

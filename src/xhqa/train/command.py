@@ -16,7 +16,7 @@ from xhqa.config import Settings
 from xhqa.errors import InputError
 from xhqa.progress import Bar
 from xhqa.tokenizer import Tokenizer, load_tokenizer
-from xhqa.train.examples import Example, cross_lingual, read_squad
+from xhqa.train.examples import Example, also_asked, cross_lingual, read_squad
 from xhqa.train.loop import Recipe, Training, batches, validate
 from xhqa.train.negatives import NegativeMaker, retrieve_neighbours
 from xhqa.train.windows import Window, make_window
@@ -36,20 +36,21 @@ def train_reader(
     notify: Callable[[str], None],
     start: Path | None = None,
     teacher: Path | None = None,
+    more: Sequence[Path] = (),
 ) -> Path:
     """Fine-tune the bundled encoder on SQuAD-style ``files``; return the reader's path.
 
     A file named k times counts k times. ``start``: a trained reader to begin with; ``teacher``: one
-    to follow besides the answers, where the recipe says ``taught``. Goes on where an
-    earlier run in ``out`` stopped. Raises InputError for files that cannot be read and for a recipe
-    other than that run's.
+    to follow besides the answers, where the recipe says ``taught``; ``more``: files of more
+    questions on their passages (``examples.also_asked``). Goes on where an earlier run in ``out``
+    stopped. Raises InputError for files that cannot be read and for a recipe other than that run's.
     """
     from xhqa.read.model import from_folder, load_reader, save_reader
 
     torch.manual_seed(recipe.seed)
     folder = bundle.converted(settings.cache_dir, notify)
     tokenizer = load_tokenizer(bundle.runtime(settings.cache_dir, notify))
-    examples = read_examples(files)
+    examples = read_examples(files, more)
     notify(f"{len(examples)} questions; looking for passages that nearly answer them …")
     negatives = NegativeMaker(examples, retrieve_neighbours(examples))
     train, held_out = hold_out(examples, recipe.seed)
@@ -93,8 +94,8 @@ def train_reader(
     return out / READER
 
 
-def read_examples(files: Sequence[Path]) -> list[Example]:
-    """All questions of the files, and those of parallel files crossed over.
+def read_examples(files: Sequence[Path], more: Sequence[Path] = ()) -> list[Example]:
+    """All questions of the files, those of parallel files crossed over, and the ``more`` on them.
 
     Two files are parallel where their questions have the same ids in the same order.
     """
@@ -107,6 +108,9 @@ def read_examples(files: Sequence[Path]) -> list[Example]:
         if keys[0] == keys[1]:
             crossed = cross_lingual(first, second) + cross_lingual(second, first)
             found += crossed * min(times[one], times[other])
+    given = [example for examples in by_file.values() for example in examples]
+    for path in more:
+        found += also_asked(given, path)
     if not any(example.answer for example in found):
         raise InputError("no question with an answer in these files: nothing to learn from")
     return found

@@ -89,6 +89,37 @@ def cross_lingual(first: Sequence[Example], second: Sequence[Example]) -> list[E
     ]
 
 
+def also_asked(examples: Sequence[Example], path: Path) -> list[Example]:
+    """More questions on passages of ``examples``, such as translations, out of JSON Lines.
+
+    ``id``: a file's stem and the id of one of its questions (``drcd_dev:1147-5-1``), whose passage
+    is asked about; ``question``; ``answer`` where that question has another one, with
+    ``answer_start`` in the passage as it is read; "" where the passage gives none.
+    """
+    by_name = {example.id.rpartition("/")[2]: example for example in examples}
+    found = []
+    try:
+        lines = path.read_text("utf-8").splitlines()
+        for number, row in enumerate(json.loads(line) for line in lines if line.strip()):
+            example = by_name.get(row["id"])
+            if example is None:
+                continue
+            answer = example.answer
+            if "answer" in row:
+                answer = locate(example.passage, row["answer"], row.get("answer_start", 0))
+                if answer is None and row["answer"]:
+                    continue
+            question = fold(row["question"].strip())
+            answer = answer and concise(question, example.passage, *answer)
+            name = f"{example.id}@{path.stem}:{number}"
+            found.append(replace(example, id=name, question=question, answer=answer))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} is not JSON Lines with an id and a question each: {error!r}"
+        ) from error
+    return found
+
+
 def sentence_starts(text: str) -> list[int]:
     """Offsets at which sentences of ``text`` start; the first is 0."""
     return [0, *(match.end() for match in _SENTENCE_END.finditer(text) if match.end() < len(text))]
