@@ -5,6 +5,7 @@ import math
 import random
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,15 @@ def example(question: str, words: str | None, passage: str = PASSAGE) -> Example
         start = passage.index(words)
         answer = start, start + len(words)
     return Example(question, question, passage, answer)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """The networks here are tiny, and threads beside other work wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
