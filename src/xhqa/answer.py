@@ -87,23 +87,23 @@ def features(
 # span says nothing that its null margin does not.
 _CALIBRATIONS = {
     ("span", "han"): Calibration(
-        bias=-8.965,
+        bias=-11.983,
         weights=Features(
-            null_margin=0.205,
-            support=12.294,
+            null_margin=0.165,
+            support=16.504,
             lead=0,
-            missing=-2.049,
-            absent=-3.586,
-            mismatch=-4.098,
+            missing=-1.65,
+            absent=-2.888,
+            mismatch=-3.301,
         ),
-        threshold=0.116,
+        threshold=0.139,
     ),
     ("span", "other"): Calibration(
         bias=-5.706,
         weights=Features(
             null_margin=0.197, support=9.081, lead=0, missing=-1.186, absent=-3.444, mismatch=-4
         ),
-        threshold=0.15,
+        threshold=0.12,
     ),
     ("sentence", "han"): Calibration(
         bias=-14.634,
