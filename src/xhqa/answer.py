@@ -103,7 +103,7 @@ _CALIBRATIONS = {
         weights=Features(
             null_margin=0.197, support=9.081, lead=0, missing=-1.186, absent=-3.444, mismatch=-4
         ),
-        threshold=0.12,
+        threshold=0.25,
     ),
     ("sentence", "han"): Calibration(
         bias=-14.634,

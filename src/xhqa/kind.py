@@ -88,9 +88,6 @@ _ASKS_WAY = re.compile(
     r"\bhow (?:to|(?:do|can|could|should|would|may|might) (?:i|you|we|one|people))\b", re.I
 )
 _ONE_NUMBER = re.compile(r"(?!\d+$)(?:[约近逾]|超过?)?\d[\d,.]*[百千万亿]*[余多]?[^\W\d]{0,3}")
-# What asks for several by name, and what an answer that names several holds one of.
-_ASKS_FEW = re.compile("哪几[个些家位所座名种类项款支部本条]")
-_SEVERAL = re.compile(r"[、和与及跟,，;；/ \d一二两三四五六七八九十]|\band\b")
 # Digits alone may be a name: 12345.
 _BARE_NUMBER = re.compile(
     r"(?!\d+$)[约近超]?(?=[\d一二两三四五六七八九十])(?:\d[\d,.]*)?(?:[一二两三四五六七八九]?[十百千万亿])*"
@@ -146,7 +143,7 @@ def holds_kind(question: str, text: str) -> bool:
 def misses_kind(question: str, answer: str) -> float:
     """1 where a question after a number has an answer without any, or with numbers of nothing but
     other kinds of units, 1330台 for 多少钱, one after a year or a month an answer without it, one
-    after things by name a bare number, one after several of them a single one, one in English
+    after things by name a bare number, one in English
     after a way to do something a number with its unit. 0.5 where things are counted that a size is
     asked of, 40个 for 多大, or a share is given of what is counted, 52% for 多少人. Else 0."""
     asked = _asked(question)
@@ -154,8 +151,7 @@ def misses_kind(question: str, answer: str) -> float:
     if asked is None:
         return float(bool(_ASKS_WAY.search(question) and _ONE_NUMBER.fullmatch(answer)))
     if asked.name:
-        single = _ASKS_FEW.search(fold(question)) and not _SEVERAL.search(answer)
-        return float(bool(single or _BARE_NUMBER.fullmatch(answer)))
+        return float(bool(_BARE_NUMBER.fullmatch(answer)))
     if asked.number and not _NUMERAL.search(answer):
         return 1.0
     given = _kinds(answer, _MEASURED, _BEFORE)
