@@ -179,6 +179,9 @@ def test_more_is_asked_about_the_passages(tmp_path: Path) -> None:
         ("几条河？", None),
     ]
     assert len({example.id for example in found[len(plain) :]}) == 3
+    more.write_text('{"id": "third:8", "question": "几条河？"}')
+    with pytest.raises(InputError, match="names no question of these files"):
+        read_examples(files, [more])
     more.write_text('{"id": "one:7"}')
     with pytest.raises(InputError, match="an id and a question"):
         read_examples(files, [more])

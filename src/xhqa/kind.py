@@ -143,9 +143,9 @@ def holds_kind(question: str, text: str) -> bool:
 def misses_kind(question: str, answer: str) -> float:
     """1 where a question after a number has an answer without any, or with numbers of nothing but
     other kinds of units, 1330台 for 多少钱, one after a year or a month an answer without it, one
-    after things by name a bare number, one in English
-    after a way to do something a number with its unit. 0.5 where things are counted that a size is
-    asked of, 40个 for 多大, or a share is given of what is counted, 52% for 多少人. Else 0."""
+    after things by name a bare number, one in English after a way to do something a number with
+    its unit. 0.5 where things are counted that a size is asked of, 40个 for 多大, or a share is
+    given of what is counted, 52% for 多少人. Else 0."""
     asked = _asked(question)
     answer = fold(answer).strip()
     if asked is None:

@@ -97,7 +97,8 @@ def train_reader(
 def read_examples(files: Sequence[Path], more: Sequence[Path] = ()) -> list[Example]:
     """All questions of the files, those of parallel files crossed over, and the ``more`` on them.
 
-    Two files are parallel where their questions have the same ids in the same order.
+    Two files are parallel where their questions have the same ids in the same order. Raises
+    InputError for files that cannot be read and where nothing has an answer.
     """
     times = Counter(files)
     by_file = {path: read_squad(path) for path in times}

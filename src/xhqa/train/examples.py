@@ -94,16 +94,19 @@ def also_asked(examples: Sequence[Example], path: Path) -> list[Example]:
 
     ``id``: a file's stem and the id of one of its questions (``drcd_dev:1147-5-1``), whose passage
     is asked about; ``question``; ``answer`` where that question has another one, with
-    ``answer_start`` in the passage as it is read; "" where the passage gives none.
+    ``answer_start`` in the passage as it is read; "" where the passage gives none. Rows on other
+    files are passed over. Raises InputError for what is no such file, and where no row fits.
     """
     by_name = {example.id.rpartition("/")[2]: example for example in examples}
     found = []
+    fits = False
     try:
         lines = path.read_text("utf-8").splitlines()
         for number, row in enumerate(json.loads(line) for line in lines if line.strip()):
             example = by_name.get(row["id"])
             if example is None:
                 continue
+            fits = True
             answer = example.answer
             if "answer" in row:
                 answer = locate(example.passage, row["answer"], row.get("answer_start", 0))
@@ -117,6 +120,11 @@ def also_asked(examples: Sequence[Example], path: Path) -> list[Example]:
         raise InputError(
             f"{path} is not JSON Lines with an id and a question each: {error!r}"
         ) from error
+    if not fits:
+        raise InputError(
+            f"{path} names no question of these files: its ids are a file's name without .json, "
+            "a colon and a question's id"
+        )
     return found
 
 
