@@ -153,6 +153,30 @@ def test_parallel_files_are_crossed(tmp_path: Path) -> None:
         cross_lingual(found, found[:1])
 
 
+def test_paragraphs_that_are_measured_on_are_left_out_in_any_wording(tmp_path: Path) -> None:
+    def written(name: str, paragraphs: dict[str, list[str]]) -> Path:
+        data = [
+            {
+                "context": context,
+                "qas": [
+                    {"id": i, "question": "几座？", "answers": [{"text": "三", "answer_start": 1}]}
+                    for i in ids
+                ],
+            }
+            for context, ids in paragraphs.items()
+        ]
+        (tmp_path / name).write_text(json.dumps({"data": [{"paragraphs": data}]}))
+        return tmp_path / name
+
+    train = written("train.json", {"桥三座。": ["1", "2"], "塔三座。": ["3"], "楼三座。": ["4"]})
+    measured = written("valid.json", {"有三桥。": ["2"], "井三口。": ["9"]})
+    other = written("other.json", {"有三座塔。": ["3"]})
+    assert {e.passage for e in read_examples([train])} == {"桥三座。", "塔三座。", "楼三座。"}
+    found = read_examples([train], (), [measured])
+    assert [(e.passage, e.id[-2:]) for e in found] == [("塔三座。", ":3"), ("楼三座。", ":4")]
+    assert [e.passage for e in read_examples([train], (), [measured, other])] == ["楼三座。"]
+
+
 def test_more_is_asked_about_the_passages(tmp_path: Path) -> None:
     qas = [
         {"id": "7", "question": "有几座桥？", "answers": [{"text": "三十座", "answer_start": 1}]},

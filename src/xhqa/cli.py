@@ -156,6 +156,14 @@ def _parser() -> argparse.ArgumentParser:
         help="more questions on the files' passages: translations, or with answers of their own",
     )
     train.add_argument(
+        "--without",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="leave out paragraphs that these files ask about, known by their questions' ids",
+    )
+    train.add_argument(
         "--code-switch",
         type=float,
         default=0.0,
@@ -346,6 +354,7 @@ def _train_reader(arguments: argparse.Namespace) -> int:
         start,
         teacher,
         arguments.also_asked,
+        arguments.without,
     )
     print(f"reader: {path} (use it with XHQA_READER={path})")
     return 0

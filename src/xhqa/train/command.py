@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from itertools import combinations
 from pathlib import Path
 
@@ -37,20 +37,22 @@ def train_reader(
     start: Path | None = None,
     teacher: Path | None = None,
     more: Sequence[Path] = (),
+    without: Sequence[Path] = (),
 ) -> Path:
     """Fine-tune the bundled encoder on SQuAD-style ``files``; return the reader's path.
 
     A file named k times counts k times. ``start``: a trained reader to begin with; ``teacher``: one
     to follow besides the answers, where the recipe says ``taught``; ``more``: files of more
-    questions on their passages (``examples.also_asked``). Goes on where an earlier run in ``out``
-    stopped. Raises InputError for files that cannot be read and for a recipe other than that run's.
+    questions on their passages (``examples.also_asked``); ``without``: files whose paragraphs are
+    left out (``read_examples``). Goes on where an earlier run in ``out`` stopped. Raises InputError
+    for files that cannot be read and for a recipe other than that run's.
     """
     from xhqa.read.model import from_folder, load_reader, save_reader
 
     torch.manual_seed(recipe.seed)
     folder = bundle.converted(settings.cache_dir, notify)
     tokenizer = load_tokenizer(bundle.runtime(settings.cache_dir, notify))
-    examples = read_examples(files, more)
+    examples = read_examples(files, more, without)
     notify(f"{len(examples)} questions; looking for passages that nearly answer them …")
     negatives = NegativeMaker(examples, retrieve_neighbours(examples))
     train, held_out = hold_out(examples, recipe.seed)
@@ -94,18 +96,23 @@ def train_reader(
     return out / READER
 
 
-def read_examples(files: Sequence[Path], more: Sequence[Path] = ()) -> list[Example]:
+def read_examples(
+    files: Sequence[Path], more: Sequence[Path] = (), without: Sequence[Path] = ()
+) -> list[Example]:
     """All questions of the files, those of parallel files crossed over, and the ``more`` on them.
 
-    Two files are parallel where their questions have the same ids in the same order. Raises
-    InputError for files that cannot be read and where nothing has an answer.
+    Two files are parallel where their questions have the same ids in the same order. Passages with
+    a question whose id is one of the files ``without`` are left out: translations of a data set
+    keep its ids, so what is measured on is known in another wording. Raises InputError for files
+    that cannot be read and where nothing has an answer.
     """
     times = Counter(files)
-    by_file = {path: read_squad(path) for path in times}
+    barred = {_own_id(example) for path in without for example in read_squad(path)}
+    by_file = {path: _apart_from(read_squad(path), barred) for path in times}
     found = [example for path, examples in by_file.items() for example in examples * times[path]]
     for one, other in combinations(times, 2):
         first, second = by_file[one], by_file[other]
-        keys = [[e.id.partition(":")[2] for e in examples] for examples in (first, second)]
+        keys = [[_own_id(e) for e in examples] for examples in (first, second)]
         if keys[0] == keys[1]:
             crossed = cross_lingual(first, second) + cross_lingual(second, first)
             found += crossed * min(times[one], times[other])
@@ -115,6 +122,17 @@ def read_examples(files: Sequence[Path], more: Sequence[Path] = ()) -> list[Exam
     if not any(example.answer for example in found):
         raise InputError("no question with an answer in these files: nothing to learn from")
     return found
+
+
+def _own_id(example: Example) -> str:
+    """A question's id without its file's name."""
+    return example.id.partition(":")[2]
+
+
+def _apart_from(examples: Sequence[Example], barred: Set[str]) -> list[Example]:
+    """The examples whose passage has no question of a barred id."""
+    passages = {example.passage for example in examples if _own_id(example) in barred}
+    return [example for example in examples if example.passage not in passages]
 
 
 def hold_out(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:
