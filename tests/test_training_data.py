@@ -20,7 +20,7 @@ def test_written_answers_stand_in_their_passages() -> None:
         for answer in qa["answers"]:
             start = answer["answer_start"]
             assert context[start : start + len(answer["text"])] == answer["text"] != "", qa
-    assert f"{len(paragraphs)} made-up passages" in README
+    assert f"{len(paragraphs):,} made-up passages" in README
     assert f"{len(questions):,} questions on them" in README
 
 
