@@ -38,6 +38,11 @@ from xhqa.read.edges import concise, tidy_edges
         ("有800 万人", "800 万", "800 万人"),
         ("在2008年代表中国", "2008", "2008年"),
         ("在1980年代表演", "1980", "1980年代"),
+        ("居中心城区第一，", "第", "第一"),
+        ("在第44届大会上", "44", "第44届"),
+        ("第十二届", "第", "第十二届"),
+        ("排名第二", "二", "第二"),
+        ("门第", "门第", "门第"),
     ],
 )
 def test_tidy_edges(text: str, part: str, expected: str) -> None:
@@ -49,6 +54,7 @@ def test_tidy_edges(text: str, part: str, expected: str) -> None:
 
 def test_tidy_edges_of_nothing_but_signs() -> None:
     assert tidy_edges("甲，。乙", 1, 3) is None
+    assert tidy_edges("位列全市第——", 4, 6) is None
 
 
 @pytest.mark.parametrize(

@@ -87,23 +87,23 @@ def features(
 # span says nothing that its null margin does not.
 _CALIBRATIONS = {
     ("span", "han"): Calibration(
-        bias=-11.983,
+        bias=-8.322,
         weights=Features(
-            null_margin=0.165,
-            support=16.504,
+            null_margin=0.273,
+            support=10.918,
             lead=0,
-            missing=-1.65,
-            absent=-2.888,
-            mismatch=-3.301,
+            missing=-0.518,
+            absent=-3.397,
+            mismatch=-4.423,
         ),
-        threshold=0.139,
+        threshold=0.118,
     ),
     ("span", "other"): Calibration(
-        bias=-5.706,
+        bias=-9.988,
         weights=Features(
-            null_margin=0.197, support=9.081, lead=0, missing=-1.186, absent=-3.444, mismatch=-4
+            null_margin=0.208, support=15.436, lead=0, missing=-4.819, absent=0, mismatch=-6.642
         ),
-        threshold=0.25,
+        threshold=0.11,
     ),
     ("sentence", "han"): Calibration(
         bias=-14.634,

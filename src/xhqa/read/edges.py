@@ -40,6 +40,9 @@ _NUMERIC = re.compile(
     r"\d$|(?:[\d\s零〇一二三四五六七八九十百千万亿两数几上近余多成半]|^)[百千万亿]$"
 )
 
+# 第 | 一: an ordinal is not cut. Of 22,491 training answers 192 begin with one, 9 behind its 第.
+_COUNTS = re.compile(r"\d+|[一二三四五六七八九十百千两]+")
+
 # Numbers that share what they count: 一、二村.
 _MORE = re.compile(
     r"(?<=[\d一二三四五六七八九十])(?:、(?:\d+|[一二三四五六七八九十]+))+(?=[\u4e00-\u9fff])"
@@ -104,7 +107,7 @@ _ECHO = 0.6
 def tidy_edges(text: str, start: int, end: int) -> tuple[int, int] | None:
     """[start, end) less stray signs at its edges, with numbers and their units made whole.
 
-    None where nothing is left.
+    None where nothing is left that says something.
     """
     while start < end and _strays(text, start, end, leading=True):
         start += 1
@@ -119,6 +122,12 @@ def tidy_edges(text: str, start: int, end: int) -> tuple[int, int] | None:
         while end < len(text) and (text[end].isdigit() or _is_point(text, end)):
             end += 1
         end = _past_unit(text, end)
+    if text[end - 1] == "第" and (counts := _COUNTS.match(text, end)):
+        end = _past_unit(text, counts.end())
+    if text[start:end] == "第":
+        return None
+    if text[start - 1 : start] == "第" and _COUNTS.match(text, start):
+        start -= 1
     if more := _MORE.match(text, end):
         end = max(more.end() + 1, _past_unit(text, more.end()))
     return start, end
