@@ -351,10 +351,10 @@ def _train_reader(arguments: argparse.Namespace) -> int:
         load_settings(),
         arguments.minutes,
         _notify,
-        start,
-        teacher,
-        arguments.also_asked,
-        arguments.without,
+        start=start,
+        teacher=teacher,
+        more=arguments.also_asked,
+        without=arguments.without,
     )
     print(f"reader: {path} (use it with XHQA_READER={path})")
     return 0

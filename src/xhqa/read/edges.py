@@ -41,7 +41,7 @@ _NUMERIC = re.compile(
 )
 
 # 第 | 一: an ordinal is not cut. Of 22,491 training answers 192 begin with one, 9 behind its 第.
-_COUNTS = re.compile(r"\d+|[一二三四五六七八九十百千两]+")
+_ORDINAL = re.compile(r"\d+|[一二三四五六七八九十百千两]+")
 
 # Numbers that share what they count: 一、二村.
 _MORE = re.compile(
@@ -105,9 +105,10 @@ _ECHO = 0.6
 
 
 def tidy_edges(text: str, start: int, end: int) -> tuple[int, int] | None:
-    """[start, end) less stray signs at its edges, with numbers and their units made whole.
+    """[start, end) less stray signs at its edges, with numbers, their units and ordinals made
+    whole.
 
-    None where nothing is left that says something.
+    None where nothing is left, or 第 alone, whose number the text does not have.
     """
     while start < end and _strays(text, start, end, leading=True):
         start += 1
@@ -122,11 +123,11 @@ def tidy_edges(text: str, start: int, end: int) -> tuple[int, int] | None:
         while end < len(text) and (text[end].isdigit() or _is_point(text, end)):
             end += 1
         end = _past_unit(text, end)
-    if text[end - 1] == "第" and (counts := _COUNTS.match(text, end)):
-        end = _past_unit(text, counts.end())
+    if text[end - 1] == "第" and (ordinal := _ORDINAL.match(text, end)):
+        end = _past_unit(text, ordinal.end())
     if text[start:end] == "第":
         return None
-    if text[start - 1 : start] == "第" and _COUNTS.match(text, start):
+    if text[start - 1 : start] == "第" and _ORDINAL.match(text, start):
         start -= 1
     if more := _MORE.match(text, end):
         end = max(more.end() + 1, _past_unit(text, more.end()))
