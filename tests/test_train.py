@@ -501,8 +501,9 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
     assert recipe.rate(100) == 0.0
 
 
+@pytest.mark.parametrize("half", [False, True])
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(
-    tmp_path: Path, tokenizer: CharacterTokenizer
+    tmp_path: Path, tokenizer: CharacterTokenizer, monkeypatch: pytest.MonkeyPatch, half: bool
 ) -> None:
     examples = [example("有几座桥？", "三十座"), example("建于哪年？", "1952年")] * 4
     examples = [Example(f"{n}", e.question, e.passage, e.answer) for n, e in enumerate(examples)]
@@ -511,8 +512,12 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(
 
     def losses(out: Path, *stops: int) -> list[float]:
         seen: list[float] = []
-        for stop in (*stops, recipe.steps):
+        for number, stop in enumerate((*stops, recipe.steps)):
+            # What is faster is measured anew each time, and may come out otherwise.
+            faster = half if number == 0 else not half
+            monkeypatch.setattr("xhqa.train.loop.faster_in_bfloat16", lambda faster=faster: faster)
             training = Training(tiny_model(), recipe, out)
+            assert training.half is half
             stream = batches(examples, negatives, tokenizer, recipe)
 
             def on_step(step: int, loss: float, stop: int = stop) -> None:

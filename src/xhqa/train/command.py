@@ -79,7 +79,7 @@ def train_reader(
         nonlocal validated
         done = training.step == recipe.steps
         if done or time.monotonic() - validated > _VALIDATE_MINUTES * 60:
-            figures = validate(model, windows)
+            figures = validate(model, windows, training.half)
             shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
             notify(f"step {training.step}: held-out {shown}")
             validated = time.monotonic()

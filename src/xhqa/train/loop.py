@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from xhqa.cpu import has_bfloat16
+from xhqa.cpu import faster_in_bfloat16
 from xhqa.errors import InputError
 from xhqa.read.model import PROBE, Reading, SpanModel
 from xhqa.script import has_han
@@ -176,14 +176,15 @@ def lesson_loss(pupil: Reading, teacher: Reading, batch: Batch) -> torch.Tensor:
 
 @torch.no_grad()
 def validate(
-    model: SpanModel, windows: Sequence[Window], batch: int = _AT_ONCE
+    model: SpanModel, windows: Sequence[Window], half: bool = False, batch: int = _AT_ONCE
 ) -> dict[str, float]:
-    """Loss, share of exact spans among the answerable and of refusals among the unanswerable."""
+    """Loss, share of exact spans among the answerable and of refusals among the unanswerable;
+    ``half``: in bfloat16."""
     loss, exact, answerable, refused, unanswerable = 0.0, 0, 0, 0, 0
     ordered = sorted(windows, key=lambda window: len(window.ids))
     for at in range(0, len(ordered), batch):
         questions, passages, allowed, start, end = collate(ordered[at : at + batch])
-        with torch.autocast("cpu", torch.bfloat16, has_bfloat16()):
+        with torch.autocast("cpu", torch.bfloat16, half):
             logits = model(questions, passages).logits.float()
         loss += float(span_loss(logits, allowed, start, end)) * len(questions)
         best = logits.masked_fill(~allowed.unsqueeze(-1), -1e4).argmax(1)
@@ -203,7 +204,8 @@ class Training:
     """A run in the folder ``out``; goes on where an earlier one in that folder was stopped.
 
     ``out`` holds ``state.safetensors``: weights, their moving average and the optimiser's
-    moments, written anew and swapped in as one file.
+    moments, written anew and swapped in as one file. ``half``: whether it multiplies in bfloat16,
+    as it began, so that it goes on as it would have.
     """
 
     def __init__(
@@ -215,6 +217,7 @@ class Training:
         self.recipe = recipe
         self.out = out
         self.step = 0
+        self.half = faster_in_bfloat16()
         self.trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.average = {name: p.detach().clone() for name, p in self.trained.items()}
         probe = [p for name, p in self.trained.items() if name.startswith(PROBE)]
@@ -262,7 +265,7 @@ class Training:
             part = windows[at : at + _AT_ONCE]
             batch = collate(part)
             questions, passages, allowed, start, end = batch
-            with torch.autocast("cpu", torch.bfloat16, has_bfloat16()):
+            with torch.autocast("cpu", torch.bfloat16, self.half):
                 reading = self.model(questions, passages, together)
                 with torch.no_grad():
                     lesson = self._teacher(questions, passages) if self._teacher else None
@@ -296,7 +299,11 @@ class Training:
                 tensors[f"first/{name}"] = moments["exp_avg"]
                 tensors[f"second/{name}"] = moments["exp_avg_sq"]
         self.out.mkdir(parents=True, exist_ok=True)
-        metadata = {"step": str(self.step), "recipe": json.dumps(asdict(self.recipe))}
+        metadata = {
+            "step": str(self.step),
+            "recipe": json.dumps(asdict(self.recipe)),
+            "half": str(self.half),
+        }
         save_file(tensors, self.out / f"{STATE}.new", metadata=metadata)
         os.replace(self.out / f"{STATE}.new", self.out / STATE)
 
@@ -313,6 +320,7 @@ class Training:
                 f"{path} is a run with another {', '.join(changed)}: give the same or another --out"
             )
         self.step = int(metadata["step"])
+        self.half = metadata.get("half") == "True"
         tensors = load_file(path)
         if missing := sorted(n for n in self.trained if f"model/{n}" not in tensors):
             raise InputError(
