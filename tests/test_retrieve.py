@@ -22,7 +22,9 @@ def index(tmp_path: Path, encoder: HashEncoder) -> Generation:
     )
 
 
-def test_the_score_is_similarity_plus_share(index: Generation, encoder: HashEncoder) -> None:
+def test_the_score_is_similarity_plus_share_and_that_of_the_nearest_sentence(
+    index: Generation, encoder: HashEncoder
+) -> None:
     question = "甲镇有几座桥？"
     vector = encoder.encode_queries([question])[0]
     hits = retrieve(index, question, vector, 3)
@@ -34,7 +36,23 @@ def test_the_score_is_similarity_plus_share(index: Generation, encoder: HashEnco
         stored = index.store.vectors([number])[0]
         assert hit.dense == pytest.approx(float(stored @ vector), abs=1e-5)
         assert hit.lexical == pytest.approx(float(shares[number]))
-        assert hit.score == pytest.approx(hit.dense + LEXICAL_WEIGHT * hit.lexical, abs=1e-5)
+        fused = hit.dense + LEXICAL_WEIGHT * hit.lexical
+        nearest = max((index.sentence_vectors(hit.chunk) @ vector).tolist())
+        assert hit.score == pytest.approx((fused + nearest) / 2, abs=1e-5)
+
+
+def test_a_passage_is_found_by_one_of_its_sentences(tmp_path: Path, encoder: HashEncoder) -> None:
+    whole = "甲镇有三十座桥。" + "乙村种植水稻和小麦。丙城每年举办花展。" * 3
+    texts = [whole, "甲镇有集市，乙村没有桥。"]
+    entries = [Entry(load(t.encode(), f"d{n}.txt")) for n, t in enumerate(texts)]
+    index = build(tmp_path / "index", only(entries), encoder)
+    question = "甲镇有三十座桥吗？"
+    vector = encoder.encode_queries([question])[0]
+    hits = retrieve(index, question, vector, 2)
+    fused = {h.chunk.document_id: h.dense + LEXICAL_WEIGHT * h.lexical for h in hits}
+    assert fused["d0"] < fused["d1"], "as a whole it is further off"
+    assert [h.chunk.document_id for h in hits] == ["d0", "d1"]
+    assert [h.chunk.document_id for h in retrieve(index, question, vector, 1)] == ["d0"]
 
 
 def test_a_hit_says_which_side_found_it(
@@ -70,7 +88,7 @@ def test_translated_words_raise_the_passages_that_hold_them(index: Generation) -
     assert shares[0] > shares[1] == shares[2] == 0
     assert hits["d0"].lexical == pytest.approx(float(shares[0]))
     assert hits["d0"].score - plain["d0"].score == pytest.approx(
-        TRANSLATED_WEIGHT * float(shares[0]), abs=1e-6
+        TRANSLATED_WEIGHT * float(shares[0]) / 2, abs=1e-6
     )
     assert hits["d1"].score == pytest.approx(plain["d1"].score)
 

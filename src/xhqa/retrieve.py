@@ -1,4 +1,5 @@
-"""Question → the passages most likely to answer it: dense and lexical, fused."""
+"""Question → the passages most likely to answer it: dense and lexical, fused, and weighed once more
+by their sentences."""
 
 from __future__ import annotations
 
@@ -21,6 +22,8 @@ TRANSLATED_WEIGHT = 0.1
 # The part of its language's mean that is taken from a question's vector (chosen likewise).
 MEAN_SHARE = 0.5
 _CANDIDATES = 100
+# Of how many the sentences are looked at: with 10 less is found, with 30 the same.
+_WEIGHED = 20
 
 
 def centred(
@@ -41,22 +44,26 @@ def retrieve(
 ) -> list[Hit]:
     """The best ``k`` chunks for a question and its centred vector float32[d], best first.
 
-    score = inner product + LEXICAL_WEIGHT · share + TRANSLATED_WEIGHT · translated share. The
+    Chosen by inner product + LEXICAL_WEIGHT · share + TRANSLATED_WEIGHT · translated share. The
     share is BM25 over the most that the question's words could give in this corpus, so that words
     the corpus does not know give nothing; the translated one is that of ``translated``: for each
-    word what may stand for it, with the trust in each. ``among`` limits the search to these
-    documents.
+    word what may stand for it, with the trust in each. The score is the mean of that and of the
+    inner product with the chunk's nearest sentence: what answers may be a small part of it.
+    ``among`` limits the search to these documents.
     """
     if among is not None and not among:
         return []
     weights = LEXICAL_WEIGHT, TRANSLATED_WEIGHT
     count = max(k, _CANDIDATES)
     found = index.candidates(vector, query_tokens(question), translated, weights, count, among)
-    scores = (
+    fused = (
         found.dense
         + found.direct * np.float32(LEXICAL_WEIGHT)
         + found.translated * np.float32(TRANSLATED_WEIGHT)
     )
+    first = highest(fused, max(k, _WEIGHED))
+    nearest = index.nearest_sentences([found.places[n] for n in first], vector)
+    scores = (fused[first] + nearest) / 2
     sides: tuple[tuple[Side, npt.NDArray[np.bool_]], ...] = (
         ("dense", found.near),
         ("lexical", found.matching),
@@ -64,10 +71,11 @@ def retrieve(
     return [
         Hit(
             chunk=index.chunk(found.places[n]),
-            score=float(scores[n]),
+            score=float(score),
             dense=float(found.dense[n]),
             lexical=float(max(found.direct[n], found.translated[n])),
             found_by=tuple(side for side, there in sides if there[n]),
         )
-        for n in highest(scores, k)
+        for at in highest(scores, k)
+        for n, score in [(first[at], scores[at])]
     ]

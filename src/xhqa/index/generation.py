@@ -21,7 +21,7 @@ from xhqa.background import QUESTIONS
 from xhqa.encode import Encoder
 from xhqa.errors import IndexDamagedError, NotFoundError
 from xhqa.index.change import Entry
-from xhqa.index.passages import whole
+from xhqa.index.passages import half, whole
 from xhqa.index.protocol import Candidates
 from xhqa.lexical import LexicalIndex
 from xhqa.store import Vectors, VectorStore, highest, open_store
@@ -124,6 +124,18 @@ class Generation:
             (chunk.id,),
         )
         return whole(stored, len(chunk.sentences))
+
+    def nearest_sentences(self, places: Sequence[int], vector: Vectors) -> Vectors:
+        """As ``Index.nearest_sentences``."""
+        marks = ", ".join("?" * len(places))
+        rows = self._rows(
+            f"SELECT position, vectors FROM sentence_vectors WHERE position IN ({marks})", places
+        )
+        size = len(half(vector))
+        nearest = {
+            place: (whole(stored, len(stored) // size) @ vector).max() for place, stored in rows
+        }
+        return np.array([nearest[place] for place in places], np.float32)
 
     def candidates(
         self,

@@ -69,6 +69,10 @@ class Index(Protocol):
     def sentence_vectors(self, chunk: Chunk) -> Vectors:
         """float32[n, d]: the vectors of the chunk's n sentences; their length is at most 1."""
 
+    def nearest_sentences(self, places: Sequence[Any], vector: Vectors) -> Vectors:
+        """float32[len(places)]: the highest inner product of ``vector`` float32[d] with a sentence
+        of the chunk at each of these places of ``candidates``."""
+
     def candidates(
         self,
         vector: Vectors,
