@@ -30,6 +30,8 @@ from .questions import Question
 from .squad import load_squad
 
 _SCRIPTS = ("han", "other")
+_NAMES = [field.name for field in fields(Features)]
+_MARGIN, _SUPPORT = _NAMES.index("null_margin"), _NAMES.index("support")
 
 
 def _rows(
@@ -84,9 +86,17 @@ def main() -> None:
     )
     parser.add_argument("--limit", type=int, default=400, help="questions of each kind and script")
     parser.add_argument("--wrongly-refused", type=float, default=0.05)
-    names = [field.name for field in fields(Features)]
     parser.add_argument(
-        "--features", nargs="+", choices=names, default=names, help="what to fit on; others weigh 0"
+        "--features",
+        nargs="+",
+        choices=_NAMES,
+        default=_NAMES,
+        help="what to fit on; others weigh 0",
+    )
+    parser.add_argument(
+        "--ratio",
+        type=float,
+        help="how many times as much as the null margin the support weighs; fitted unless given",
     )
     parser.add_argument(
         "--by-overlap", action="store_true", help="right is what overlaps a gold span (sentences)"
@@ -115,17 +125,23 @@ def main() -> None:
         ]
         rows, right = _rows(pipeline, asked[: args.limit], args.by_overlap)
         absent_rows, _ = _rows(pipeline, absent, args.by_overlap)
-        table = np.array(rows + absent_rows) * [name in args.features for name in names]
+        table = np.array(rows + absent_rows) * [name in args.features for name in _NAMES]
         labels = np.array(right + [False] * len(absent_rows))
+        if args.ratio is not None:
+            # One feature of two, so that one weight is fitted.
+            table[:, _SUPPORT] += table[:, _MARGIN] / args.ratio
+            table[:, _MARGIN] = 0
         spread = table.std(axis=0) + 1e-9
         # Hardly held back: what no right answer shows tells much, and is rare.
         model = LogisticRegression(C=10.0, max_iter=10_000).fit(table / spread, labels)
         probabilities = model.predict_proba(table / spread)[:, 1]
         of_answerable = probabilities[: len(rows)]
         threshold = float(np.quantile(of_answerable, args.wrongly_refused))
+        fitted = model.coef_[0] / spread
+        if args.ratio is not None:
+            fitted[_MARGIN] = fitted[_SUPPORT] / args.ratio
         weights = ", ".join(
-            f"{name}={weight:.3f}"
-            for name, weight in zip(names, model.coef_[0] / spread, strict=True)
+            f"{name}={weight:.3f}" for name, weight in zip(_NAMES, fitted, strict=True)
         )
         print(f"{script}: bias={model.intercept_[0]:.3f}, Features({weights}), {threshold=:.3f}")
         found = [True] * len(rows) + [False] * len(absent_rows)

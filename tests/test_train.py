@@ -175,6 +175,11 @@ def test_paragraphs_that_are_measured_on_are_left_out_in_any_wording(tmp_path: P
     found = read_examples([train], (), [measured])
     assert [(e.passage, e.id[-2:]) for e in found] == [("塔三座。", ":3"), ("楼三座。", ":4")]
     assert [e.passage for e in read_examples([train], (), [measured, other])] == ["楼三座。"]
+    # 9's own answer does not stand in its passage, and 5's neither.
+    unread = written("unread.json", {"楼两座。": ["5", "9"], "亭三座。": ["6"]})
+    assert [e.passage for e in read_examples([unread])] == ["亭三座。"]
+    more = written("more.json", {"井三座。": ["9"], "庙三座。": ["10"]})
+    assert [e.passage for e in read_examples([more], (), [unread])] == ["庙三座。"]
 
 
 def test_more_is_asked_about_the_passages(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -16,7 +16,13 @@ from xhqa.config import Settings
 from xhqa.errors import InputError
 from xhqa.progress import Bar
 from xhqa.tokenizer import Tokenizer, load_tokenizer
-from xhqa.train.examples import Example, also_asked, cross_lingual, read_squad
+from xhqa.train.examples import (
+    Example,
+    also_asked,
+    cross_lingual,
+    question_ids,
+    read_squad,
+)
 from xhqa.train.loop import Recipe, Training, batches, validate
 from xhqa.train.negatives import NegativeMaker, retrieve_neighbours
 from xhqa.train.windows import Window, make_window
@@ -107,8 +113,8 @@ def read_examples(
     that cannot be read and where nothing has an answer.
     """
     times = Counter(files)
-    barred = {_own_id(example) for path in without for example in read_squad(path)}
-    by_file = {path: _apart_from(read_squad(path), barred) for path in times}
+    barred = {i for path in without for i in question_ids(path)}
+    by_file = {path: read_squad(path, barred) for path in times}
     found = [example for path, examples in by_file.items() for example in examples * times[path]]
     for one, other in combinations(times, 2):
         first, second = by_file[one], by_file[other]
@@ -127,12 +133,6 @@ def read_examples(
 def _own_id(example: Example) -> str:
     """A question's id without its file's name."""
     return example.id.partition(":")[2]
-
-
-def _apart_from(examples: Sequence[Example], barred: Set[str]) -> list[Example]:
-    """The examples whose passage has no question of a barred id."""
-    passages = {example.passage for example in examples if _own_id(example) in barred}
-    return [example for example in examples if example.passage not in passages]
 
 
 def hold_out(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from xhqa.errors import InputError
 from xhqa.load.layout import repair
@@ -16,6 +17,8 @@ from xhqa.script import fold
 from xhqa.types import Document
 
 _SENTENCE_END = re.compile(r"[。！？!?；;\n]+[”’」』\"）)]*|(?<=[a-z0-9)])\.(?=\s)")
+# What reading a file that is something else raises.
+_MALFORMED = OSError, ValueError, KeyError, TypeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,37 +43,57 @@ def locate(passage: str, text: str, start: int) -> tuple[int, int] | None:
     return best, best + len(text)
 
 
-def read_squad(path: Path) -> list[Example]:
-    """All questions of a SQuAD-style file; answers that are not in their passage are left out.
+def read_squad(path: Path, without: Collection[str] = ()) -> list[Example]:
+    """All questions of a SQuAD-style file; answers that are not in their passage are left out, and
+    so are passages with a question whose id is one of ``without``.
 
     Passages are repaired, questions folded and answers made concise as they are in use: XQuAD's
     Chinese paragraphs have spaces around three answers in four, and a reader trained on these
     learns to look for them; one in eight of CMRC's begins with what its question says already.
     """
     try:
-        data = json.loads(path.read_text("utf-8"))["data"]
+        paragraphs = _paragraphs(path)
+        barred = {p["context"] for p in paragraphs if any(q["id"] in without for q in p["qas"])}
         examples = []
-        for article in data:
-            for paragraph in article["paragraphs"]:
-                passage = paragraph["context"]
-                view = repair(Document("", "", passage, "", "", "text/plain"))
-                for qa in paragraph["qas"]:
-                    answers = [a for a in qa.get("answers", []) if a["text"]]
-                    where = (
-                        locate(passage, answers[0]["text"], answers[0]["answer_start"])
-                        if answers
-                        else None
-                    )
-                    where = where and _in_view(view.origin, *where)
-                    if answers and where is None:
-                        continue
-                    question = fold(qa["question"].strip())
-                    where = where and concise(question, view.text, *where)
-                    name = f"{path.parent.name}/{path.stem}:{qa['id']}"
-                    examples.append(Example(name, question, view.text, where))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not a SQuAD-style JSON file: {error!r}") from error
+        for paragraph in paragraphs:
+            passage = paragraph["context"]
+            if passage in barred:
+                continue
+            view = repair(Document("", "", passage, "", "", "text/plain"))
+            for qa in paragraph["qas"]:
+                answers = [a for a in qa.get("answers", []) if a["text"]]
+                where = (
+                    locate(passage, answers[0]["text"], answers[0]["answer_start"])
+                    if answers
+                    else None
+                )
+                where = where and _in_view(view.origin, *where)
+                if answers and where is None:
+                    continue
+                question = fold(qa["question"].strip())
+                where = where and concise(question, view.text, *where)
+                name = f"{path.parent.name}/{path.stem}:{qa['id']}"
+                examples.append(Example(name, question, view.text, where))
+    except _MALFORMED as error:
+        raise _not_squad(path, error) from error
     return examples
+
+
+def question_ids(path: Path) -> set[str]:
+    """The ids of all questions of a SQuAD-style file."""
+    try:
+        return {qa["id"] for paragraph in _paragraphs(path) for qa in paragraph["qas"]}
+    except _MALFORMED as error:
+        raise _not_squad(path, error) from error
+
+
+def _paragraphs(path: Path) -> list[dict[str, Any]]:
+    data = json.loads(path.read_text("utf-8"))["data"]
+    return [paragraph for article in data for paragraph in article["paragraphs"]]
+
+
+def _not_squad(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path} is not a SQuAD-style JSON file: {error!r}")
 
 
 def _in_view(origin: Sequence[int], start: int, end: int) -> tuple[int, int] | None:
