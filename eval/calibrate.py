@@ -102,6 +102,10 @@ def main() -> None:
         "--by-overlap", action="store_true", help="right is what overlaps a gold span (sentences)"
     )
     args = parser.parse_args()
+    if args.ratio is not None and not (
+        args.ratio > 0 and {"null_margin", "support"} <= set(args.features)
+    ):
+        parser.error("--ratio is above 0, and of two features: null_margin and support")
     settings = load_settings()
     encoder = encoder_of(settings)
     paragraphs, answerable = load_squad(args.answerable)

@@ -18,7 +18,7 @@ from .questions import Kind, Language, Question
 Mode = Literal["fixed", "reader", "open"]
 Progress = Callable[[int, int], None]
 
-_DEPTH = 50
+_DEPTH = 20
 """How many hits are ranked, and how many passages the reader gets of a paragraph it is given."""
 
 

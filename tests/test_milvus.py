@@ -85,8 +85,16 @@ def test_both_rank_alike(
         for one, other in zip(there, here, strict=True):
             assert one.dense == pytest.approx(other.dense, abs=1e-5)
             assert one.lexical == pytest.approx(other.lexical, abs=0.05)
+            nearest = max((local.sentence_vectors(other.chunk) @ vector).tolist())
+            shares = one.lexical - other.lexical
+            assert one.score - other.score == pytest.approx(0.1 * shares, abs=0.01)
+            assert index.nearest_sentences([one.chunk.id], vector) == pytest.approx([nearest])
             # Fewer than are looked for: each is among the nearest.
             assert one.found_by == other.found_by
+        places = [hit.chunk.id for hit in there]
+        turned = index.nearest_sentences([*reversed(places), places[0]], vector)
+        assert turned[::-1][1:] == pytest.approx(index.nearest_sentences(places, vector))
+        assert turned[-1] == pytest.approx(turned[-2])
 
 
 def test_words_weigh_what_they_weigh_in_a_folder(index: Index, local: Generation) -> None:

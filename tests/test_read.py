@@ -293,7 +293,7 @@ def test_edges_inside_words_and_at_particles_cost() -> None:
 
 
 def test_leaving_out_a_part_of_a_list_costs_where_several_are_asked_for() -> None:
-    text = "有甲、乙和 丙、丁。"
+    text = "有甲、乙和 丙、丁。1、戊；二、己。"
     offsets = [(n, n + 1) for n in range(len(text))]
     free, listed = (edge_costs(text, offsets, several) for several in (False, True))
     assert np.argwhere(listed != free).tolist() == [[1, 1], [3, 0], [6, 1], [8, 0]]

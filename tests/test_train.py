@@ -13,7 +13,7 @@ import torch
 from support import CharacterTokenizer
 
 from xhqa.errors import InputError
-from xhqa.read.model import Reading, SpanModel
+from xhqa.read.model import Reading, SpanModel, attend
 from xhqa.tokenizer import Encoding
 from xhqa.train.cloze import asked_of_number
 from xhqa.train.command import hold_out, read_examples
@@ -41,6 +41,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asserted exactly is not left to what this processor is faster in."""
+    monkeypatch.setattr("xhqa.train.loop.faster_in_bfloat16", lambda: False)
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +186,13 @@ def test_paragraphs_that_are_measured_on_are_left_out_in_any_wording(tmp_path: P
     assert [e.passage for e in read_examples([unread])] == ["亭三座。"]
     more = written("more.json", {"井三座。": ["9"], "庙三座。": ["10"]})
     assert [e.passage for e in read_examples([more], (), [unread])] == ["庙三座。"]
+    mixed = json.loads(more.read_text())
+    mixed["data"][0]["paragraphs"][0]["qas"] += [
+        {"id": 11, "question": "几口？", "answers": [{"text": "两口", "answer_start": 0}]}
+    ]
+    more.write_text(json.dumps(mixed))
+    eleven = written("eleven.json", {"井是三口。": ["11"]})
+    assert [e.passage for e in read_examples([more], (), [eleven])] == ["庙三座。"]
 
 
 def test_more_is_asked_about_the_passages(tmp_path: Path) -> None:
@@ -513,6 +526,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(
     examples = [example("有几座桥？", "三十座"), example("建于哪年？", "1952年")] * 4
     examples = [Example(f"{n}", e.question, e.passage, e.answer) for n, e in enumerate(examples)]
     negatives = NegativeMaker(examples, {})
+    monkeypatch.setattr("xhqa.train.loop.has_bfloat16", lambda: True)
     recipe = Recipe(steps=12, batch=2, warmup=3, min_tokens=8, max_tokens=24, peak=1e-2)
 
     def losses(out: Path, *stops: int) -> list[float]:
@@ -540,6 +554,10 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(
     assert len(whole) == 12
     assert whole[-1] < whole[0]
     assert losses(tmp_path / "stopped", 3, 8) == whole
+    if half:
+        monkeypatch.setattr("xhqa.train.loop.has_bfloat16", lambda: False)
+        elsewhere = Training(tiny_model(), recipe, tmp_path / "stopped")
+        assert not elsewhere.half, "not where there is only software for it"
     with pytest.raises(InputError, match="another batch, seed"):
         Training(
             tiny_model(),
@@ -588,6 +606,22 @@ def test_a_reader_that_reads_both_together_is_the_one_of_hugging_face() -> None:
             states = model.encoder(input_ids=torch.tensor([ids])).last_hidden_state
             ours = logits[row][(torch.cat(SIDES, 1)[row] != 1)]
             assert ours.numpy() == pytest.approx(model.head(states)[0].numpy(), abs=1e-5)
+
+
+def test_attention_is_worked_out_in_float32() -> None:
+    torch.manual_seed(3)
+    halves = [torch.randn(1, 2, 40, 8).to(torch.bfloat16) for _ in range(3)]
+    mask = torch.ones(1, 1, 1, 40, dtype=torch.bool)
+    mask[..., 30:] = False
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed, _ = attend(torch.nn.Module(), *halves, mask)
+        inexact = torch.nn.functional.scaled_dot_product_attention(*halves, mask)
+    query, key, value = (half.float() for half in halves)
+    scores = (query @ key.transpose(2, 3) / 8**0.5).masked_fill(~mask, -math.inf)
+    exact = (scores.softmax(-1) @ value).transpose(1, 2)
+    assert mixed.dtype == torch.bfloat16
+    assert torch.equal(mixed, exact.to(torch.bfloat16))
+    assert not torch.equal(inexact.transpose(1, 2), exact.to(torch.bfloat16))
 
 
 def test_what_a_pupil_is_off_its_teacher() -> None:

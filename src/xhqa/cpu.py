@@ -31,22 +31,28 @@ def has_vnni() -> bool:
     return "avx512_vnni" in flags or "avx_vnni" in flags
 
 
+def has_bfloat16() -> bool:
+    """Whether it multiplies bfloat16 itself: software is a hundred times slower."""
+    import torch
+
+    return bool(
+        torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
+
+
 @lru_cache(maxsize=1)
 def faster_in_bfloat16() -> bool:
     """Whether torch multiplies matrices in bfloat16 faster than in float32. No flag tells: of two
     processors with AVX512-BF16 one took 1.4 times as long, the other 0.45 times. The first call
-    measures it, in some hundredths of a second; where there is only software for it, it is a
-    hundred times slower, and not tried."""
+    measures it, in some hundredths of a second."""
     import torch
 
-    if not (
-        torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    ):
+    if not has_bfloat16():
         return False
 
     def seconds(dtype: torch.dtype) -> float:
-        left, right = torch.ones(1024, 384, dtype=dtype), torch.ones(1536, 384, dtype=dtype)
+        left, right = torch.ones(512, 384, dtype=dtype), torch.ones(768, 384, dtype=dtype)
         taken = []
         for _ in range(5):
             began = time.perf_counter()

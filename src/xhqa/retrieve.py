@@ -14,15 +14,16 @@ from xhqa.script import question_script
 from xhqa.store import highest
 from xhqa.types import Hit, Side
 
-# What a passage that holds all of the question's words gains, in units of cosine. Chosen on the
-# validation halves of CMRC 2018 and XQuAD (docs/quality.md).
+# What a passage that holds all of the question's words gains in being chosen, in units of cosine.
+# Chosen on the validation halves of CMRC 2018 and XQuAD (docs/quality.md).
 LEXICAL_WEIGHT = 0.2
 # The same for a question whose words were translated (chosen on XQuAD alone).
 TRANSLATED_WEIGHT = 0.1
 # The part of its language's mean that is taken from a question's vector (chosen likewise).
 MEAN_SHARE = 0.5
 _CANDIDATES = 100
-# Of how many the sentences are looked at: with 10 less is found, with 30 the same.
+# Of how many the sentences are looked at, or k if that is more: with 10 less is found, with 30 the
+# same.
 _WEIGHED = 20
 
 
@@ -64,6 +65,7 @@ def retrieve(
     first = highest(fused, max(k, _WEIGHED))
     nearest = index.nearest_sentences([found.places[n] for n in first], vector)
     scores = (fused[first] + nearest) / 2
+    order = highest(scores, k)
     sides: tuple[tuple[Side, npt.NDArray[np.bool_]], ...] = (
         ("dense", found.near),
         ("lexical", found.matching),
@@ -76,6 +78,5 @@ def retrieve(
             lexical=float(max(found.direct[n], found.translated[n])),
             found_by=tuple(side for side, there in sides if there[n]),
         )
-        for at in highest(scores, k)
-        for n, score in [(first[at], scores[at])]
+        for n, score in zip(first[order], scores[order], strict=True)
     ]

@@ -108,8 +108,7 @@ def test_onnx_runtime_gives_the_logits_of_the_trained_network() -> None:
     # The best by far is the same; behind it the same words stand in other places, nearly tied.
     assert next(iter(ours)) == next(iter(reference))
     assert "755家" in text[slice(*next(iter(ours)))]
-    # In int8 and sifted, and there in bfloat16 where the processor has tiles for it: single logits
-    # are up to 1.3 off, on the mean a third.
+    # In int8 and sifted: single logits are up to 1.3 off, on the mean a third.
     assert ours.keys() == reference.keys()
     off = [abs(ours[place] - reference[place]) for place in ours]
     assert max(off) < 1.3

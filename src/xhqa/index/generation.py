@@ -127,9 +127,10 @@ class Generation:
 
     def nearest_sentences(self, places: Sequence[int], vector: Vectors) -> Vectors:
         """As ``Index.nearest_sentences``."""
-        marks = ", ".join("?" * len(places))
         rows = self._rows(
-            f"SELECT position, vectors FROM sentence_vectors WHERE position IN ({marks})", places
+            "SELECT position, vectors FROM sentence_vectors "
+            "WHERE position IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(places)),),
         )
         size = len(half(vector))
         nearest = {

@@ -76,6 +76,7 @@ def train_reader(
     kept = [*base, "head.weight", "head.bias", "probe.weight", "probe.bias"]
     followed = None if teacher is None else load_reader(teacher, folder)
     training = Training(model, recipe, out, followed)
+    notify(f"multiplying in {'bfloat16' if training.half else 'float32'}")
     if training.step:
         notify(f"going on at step {training.step} of {recipe.steps}")
 

@@ -53,7 +53,9 @@ def read_squad(path: Path, without: Collection[str] = ()) -> list[Example]:
     """
     try:
         paragraphs = _paragraphs(path)
-        barred = {p["context"] for p in paragraphs if any(q["id"] in without for q in p["qas"])}
+        barred = {
+            p["context"] for p in paragraphs if any(str(q["id"]) in without for q in p["qas"])
+        }
         examples = []
         for paragraph in paragraphs:
             passage = paragraph["context"]
@@ -82,7 +84,7 @@ def read_squad(path: Path, without: Collection[str] = ()) -> list[Example]:
 def question_ids(path: Path) -> set[str]:
     """The ids of all questions of a SQuAD-style file."""
     try:
-        return {qa["id"] for paragraph in _paragraphs(path) for qa in paragraph["qas"]}
+        return {str(qa["id"]) for paragraph in _paragraphs(path) for qa in paragraph["qas"]}
     except _MALFORMED as error:
         raise _not_squad(path, error) from error
 

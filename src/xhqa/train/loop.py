@@ -1,4 +1,5 @@
-"""The training loop: resumable to the step, deterministic by seed, bounded by minutes."""
+"""The training loop: resumable to the step, deterministic by seed and precision, bounded by
+minutes."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from xhqa.cpu import faster_in_bfloat16
+from xhqa.cpu import faster_in_bfloat16, has_bfloat16
 from xhqa.errors import InputError
 from xhqa.read.model import PROBE, Reading, SpanModel
 from xhqa.script import has_han
@@ -204,8 +205,8 @@ class Training:
     """A run in the folder ``out``; goes on where an earlier one in that folder was stopped.
 
     ``out`` holds ``state.safetensors``: weights, their moving average and the optimiser's
-    moments, written anew and swapped in as one file. ``half``: whether it multiplies in bfloat16,
-    as it began, so that it goes on as it would have.
+    moments, written anew and swapped in as one file. ``half``: whether it multiplies in bfloat16:
+    as it began, so that it goes on as it would have, but never where there is only software for it.
     """
 
     def __init__(
@@ -320,7 +321,7 @@ class Training:
                 f"{path} is a run with another {', '.join(changed)}: give the same or another --out"
             )
         self.step = int(metadata["step"])
-        self.half = metadata.get("half") == "True"
+        self.half = metadata.get("half") == "True" and has_bfloat16()
         tensors = load_file(path)
         if missing := sorted(n for n in self.trained if f"model/{n}" not in tensors):
             raise InputError(
