@@ -620,8 +620,10 @@ def test_attention_is_worked_out_in_float32() -> None:
     scores = (query @ key.transpose(2, 3) / 8**0.5).masked_fill(~mask, -math.inf)
     exact = (scores.softmax(-1) @ value).transpose(1, 2)
     assert mixed.dtype == torch.bfloat16
-    assert torch.equal(mixed, exact.to(torch.bfloat16))
-    assert not torch.equal(inexact.transpose(1, 2), exact.to(torch.bfloat16))
+    rounded = exact.to(torch.bfloat16)
+    # Sums in another order may turn a rounding.
+    assert (mixed == rounded).float().mean() > 0.99
+    assert (inexact.transpose(1, 2) == rounded).float().mean() < 0.99
 
 
 def test_what_a_pupil_is_off_its_teacher() -> None:
