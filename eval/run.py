@@ -19,7 +19,8 @@ Mode = Literal["fixed", "reader", "open"]
 Progress = Callable[[int, int], None]
 
 _DEPTH = 20
-"""How many hits are ranked, and how many passages the reader gets of a paragraph it is given."""
+"""How many hits are ranked: as many as retrieval weighs whatever k is; and how many passages the
+reader gets of a paragraph it is given."""
 
 
 class Pipeline(Protocol):

@@ -111,7 +111,7 @@ def test_fixed_asks_the_whole_index_and_ranks_chunks() -> None:
     # first ask, then search: nothing cached may shorten the time of the answer
     assert pipeline.calls == [
         ("ask", "多少家？", ASKED.history, 5, None),
-        ("search", "多少家？", ASKED.history, 50, None),
+        ("search", "多少家？", ASKED.history, 20, None),
     ]
     assert (result.ranked, result.rank) == (True, 3)  # the second chunk cuts the span
     assert (result.em, result.f1, result.overlap, result.citation_exact) == (1, 1, True, True)
@@ -133,7 +133,7 @@ def test_open_ranks_distinct_documents() -> None:
 def test_reader_is_given_the_paragraph_and_ranks_nothing() -> None:
     pipeline = FakePipeline({"多少家？": _refused(0.2)})
     results = evaluate(pipeline, [ASKED], mode="reader")
-    assert pipeline.calls == [("ask", "多少家？", ASKED.history, 50, ["d"])]
+    assert pipeline.calls == [("ask", "多少家？", ASKED.history, 20, ["d"])]
     summary = summarise(results)
     assert not results[0].ranked
     assert summary["recall_at_1"] is summary["recall_at_10"] is summary["mrr"] is None
