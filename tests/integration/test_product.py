@@ -105,9 +105,10 @@ def test_onnx_runtime_gives_the_logits_of_the_trained_network() -> None:
         for runtime in ("onnx", "torch")
     ]
     ours, reference = ({(s.start, s.end): s.score for s in spans} for spans in found)
-    # The best by far is the same; behind it the same words stand in other places, nearly tied.
-    assert next(iter(ours)) == next(iter(reference))
-    assert "755家" in text[slice(*next(iter(ours)))]
+    # The same words stand in five places, nearly tied: which of these is the best one may differ.
+    best = next(iter(ours))
+    assert {text[slice(*place)] for place in ours} == {"755家"}
+    assert reference[best] > max(reference.values()) - 0.7
     # In int8 and sifted: single logits are up to 1.3 off, on the mean a third.
     assert ours.keys() == reference.keys()
     off = [abs(ours[place] - reference[place]) for place in ours]
