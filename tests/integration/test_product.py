@@ -96,7 +96,8 @@ def test_onnx_runtime_gives_the_vectors_of_sentence_transformers(tmp_path: Path)
 
 def test_onnx_runtime_gives_the_logits_of_the_trained_network() -> None:
     settings = load_settings()
-    text = "漕河泾有三十座桥，镇上有755家企业。" * 5
+    text = "漕河泾有三十座桥，镇上有755家企业。" * 2
+    text += "河边种着樱花，每年春天有两万人来看。老街上开着12家茶馆，门口挂着红灯笼。"
     chunk = Chunk("a#0", "a", (), 0, len(text), View(text, range(len(text))), ((0, len(text)),))
     found = [
         SpanReader.load(BUNDLED, settings.model_copy(update={"runtime": runtime})).read(
@@ -105,10 +106,9 @@ def test_onnx_runtime_gives_the_logits_of_the_trained_network() -> None:
         for runtime in ("onnx", "torch")
     ]
     ours, reference = ({(s.start, s.end): s.score for s in spans} for spans in found)
-    # The same words stand in five places, nearly tied: which of these is the best one may differ.
-    best = next(iter(ours))
-    assert {text[slice(*place)] for place in ours} == {"755家"}
-    assert reference[best] > max(reference.values()) - 0.7
+    # The best by far is the same.
+    assert next(iter(ours)) == next(iter(reference))
+    assert "755家" in text[slice(*next(iter(ours)))]
     # In int8 and sifted: single logits are up to 1.3 off, on the mean a third.
     assert ours.keys() == reference.keys()
     off = [abs(ours[place] - reference[place]) for place in ours]

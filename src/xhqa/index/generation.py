@@ -132,9 +132,10 @@ class Generation:
             "WHERE position IN (SELECT value FROM json_each(?))",
             (json.dumps(list(places)),),
         )
-        size = len(half(vector))
+        bytes_each = len(half(vector))
         nearest = {
-            place: (whole(stored, len(stored) // size) @ vector).max() for place, stored in rows
+            place: (whole(stored, len(stored) // bytes_each) @ vector).max()
+            for place, stored in rows
         }
         return np.array([nearest[place] for place in places], np.float32)
 

@@ -116,6 +116,7 @@ def from_folder(folder: Path, apart: int = 0) -> SpanModel:
     from transformers import AttentionInterface, BertModel
     from transformers.utils.logging import disable_progress_bar
 
+    # No mask belongs to it: ``SpanModel`` calls the layers one by one with its own.
     AttentionInterface.register(_ATTENTION, attend)
     disable_progress_bar()  # type: ignore[no-untyped-call]
     encoder = BertModel.from_pretrained(
