@@ -194,9 +194,8 @@ class Stopping(HashEncoder):
 def test_what_an_interrupted_build_had_embedded_is_not_embedded_again(
     built: Path, tmp_path: Path, encoder: HashEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    building = sys.modules["xhqa.index.build"]  # The package has the function by this name.
-    monkeypatch.setattr(building, "BATCH", 2)
-    monkeypatch.setattr(building, "_WINDOW", 4)
+    monkeypatch.setattr("xhqa.index.writer.BATCH", 2)
+    monkeypatch.setattr("xhqa.index.writer._WINDOW", 4)
     texts = [f"第{n}个村有{n}座桥。第{n}个村的学校很大。" for n in range(7)]
     wanted = [Entry(load(text.encode(), f"{n}.txt")) for n, text in enumerate(texts)]
     stopping = Stopping()

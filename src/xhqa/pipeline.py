@@ -8,7 +8,6 @@ import logging
 import sqlite3
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
@@ -17,20 +16,19 @@ from pathlib import Path
 from xhqa.answer import calibration_of, compose, passage_of
 from xhqa.config import Settings, load_settings
 from xhqa.converse import leans, readings, standalone, unsaid
-from xhqa.dictionary import Alternatives, Dictionary, Translator, open_dictionary
+from xhqa.dictionary import Dictionary, Translator, open_dictionary
 from xhqa.digest import evenly, outline, summary
 from xhqa.encode import Encoder, Vectors, encoder_of
-from xhqa.errors import BusyError, InputError, NotFoundError, StorageFullError, XhqaError
+from xhqa.errors import InputError, NotFoundError, StorageFullError, XhqaError
 from xhqa.index import Change, Changing, Entry, Held, Index, corpus_of
 from xhqa.lexical import overlap as overlap_of
-from xhqa.lexical import query_tokens
 from xhqa.load import load
 from xhqa.named import Gazetteer
 from xhqa.read import CloseReader, Reader
 from xhqa.read.sentence import SentenceReader
 from xhqa.read.supported import SupportedReader
-from xhqa.retrieve import centred, retrieve
-from xhqa.script import fold, question_script
+from xhqa.retrieve import Retriever
+from xhqa.script import fold
 from xhqa.session import KEPT
 from xhqa.suggest import Draft, drafts
 from xhqa.types import (
@@ -49,13 +47,11 @@ from xhqa.types import (
 logger = logging.getLogger(__name__)
 
 MAX_QUESTION = 1000
-_VECTOR_CACHE = 1024
 # How many documents, and passages of them all, a summary looks at.
 _SUMMARISED, _SUMMARISED_PASSAGES = 64, 640
 # How many times as well supported a question that leans on history must be as it stands than
 # completed; one that is only short, completed than as it stands.
 _CLEARLY = 2.0
-_TRIES = 5
 
 
 # When it was worked out, on the clock of ``time.perf_counter``, and the answer.
@@ -96,8 +92,7 @@ class Pipeline:
         self._translator = translator or Dictionary(dict)
         self._settings = settings
         self._corpus = corpus_of(settings)
-        self._vectors: OrderedDict[str, Vectors] = OrderedDict()
-        self._vectors_lock = threading.Lock()
+        self._retriever = Retriever(encoder, self._translator)
         self._changing = threading.Lock()
         self._progress: tuple[str, int, int] | None = None
         self._state = self._state_of(index)
@@ -184,7 +179,7 @@ class Pipeline:
                 continue  # No probability is above that.
             started = time.perf_counter()
             asked = fold(reading)
-            hits = self._retrieve(state, asked, top_k, document_ids)
+            hits = self._retriever.find(state.index, asked, top_k, document_ids)
             retrieved = time.perf_counter()
             spans = state.reader.read(asked, hits)
             # A sentence that has answered once may hold another answer.
@@ -248,14 +243,14 @@ class Pipeline:
         state = self._scope(document_ids)
         question = _checked(question)
         reading = standalone(question, history)
-        return tuple(self._retrieve(state, fold(reading), top_k, document_ids))
+        return tuple(self._retriever.find(state.index, fold(reading), top_k, document_ids))
 
     def passages(
         self, question: str, top_k: int = 5, document_ids: Sequence[str] | None = None
     ) -> tuple[Passage, ...]:
         """What ``search`` finds, as it stands in the documents."""
         state = self._scope(document_ids)
-        hits = self._retrieve(state, fold(_checked(question)), top_k, document_ids)
+        hits = self._retriever.find(state.index, fold(_checked(question)), top_k, document_ids)
         document = cache(state.index.document)
         return tuple(passage_of(hit, document(hit.chunk.document_id)) for hit in hits)
 
@@ -263,7 +258,7 @@ class Pipeline:
         """What retrieval and reading find, before anything is decided: for calibration."""
         state = self._state
         asked = fold(_checked(question))
-        hits = self._retrieve(state, asked, top_k, None)
+        hits = self._retriever.find(state.index, asked, top_k)
         return hits, state.reader.read(asked, hits)
 
     @property
@@ -356,10 +351,10 @@ class Pipeline:
 
     def _state_of(self, index: Index) -> _State:
         def similarity(question: str, chunk: Chunk) -> Vectors:
-            return index.sentence_vectors(chunk) @ self._question_vector(index, question)
+            return index.sentence_vectors(chunk) @ self._retriever.vector(index, question)
 
         def overlap(question: str, texts: Sequence[str]) -> Vectors:
-            words = self._alternatives(question)
+            words = self._retriever.words(question)
             return overlap_of(words, index.word_weights(words), texts)
 
         sentences = SentenceReader(similarity, overlap)
@@ -377,38 +372,6 @@ class Pipeline:
                     f"document_ids: there is no document {document_id!r}: see GET /documents"
                 )
         return replace(state, index=state.index.view())
-
-    def _retrieve(
-        self, state: _State, question: str, top_k: int, among: Sequence[str] | None
-    ) -> list[Hit]:
-        vector = self._question_vector(state.index, question)
-        translated = [] if question_script(question) == "han" else self._alternatives(question)
-        for _ in range(_TRIES - 1):
-            try:
-                return retrieve(state.index, question, vector, top_k, among, translated)
-            except BusyError:
-                # What was found was taken away before it could be read.
-                continue
-        return retrieve(state.index, question, vector, top_k, among, translated)
-
-    def _alternatives(self, question: str) -> list[Alternatives]:
-        tokens = query_tokens(question)
-        if question_script(question) == "han":
-            return [{token: 1.0} for token in tokens]
-        return self._translator.alternatives(tokens)
-
-    def _question_vector(self, index: Index, question: str) -> Vectors:
-        """The centred vector of a question, embedded once while it is among the last ones used."""
-        with self._vectors_lock:
-            vector = self._vectors.get(question)
-        if vector is None:
-            (vector,) = self._encoder.encode_queries([question])
-        with self._vectors_lock:
-            self._vectors[question] = vector
-            self._vectors.move_to_end(question)
-            while len(self._vectors) > _VECTOR_CACHE:
-                self._vectors.popitem(last=False)
-        return centred(index, question, vector)
 
 
 def _is_full(error: OSError | sqlite3.OperationalError) -> bool:

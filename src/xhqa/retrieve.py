@@ -3,11 +3,16 @@ by their sentences."""
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from xhqa.dictionary import Alternatives, Translator
+from xhqa.encode import Encoder, Vectors
+from xhqa.errors import BusyError
 from xhqa.index import Index
 from xhqa.lexical import query_tokens
 from xhqa.script import question_script
@@ -25,6 +30,59 @@ _CANDIDATES = 100
 # Of how many the sentences are looked at, or k if that is more: with 10 less is found, with 30 the
 # same.
 _WEIGHED = 20
+_VECTORS_KEPT = 1024
+_TRIES = 5
+
+
+class Retriever:
+    """Finds passages for questions, in whatever index; safe to use from several threads.
+
+    All questions are folded. ``translator`` gives what may stand for the words of those that are
+    not in Chinese.
+    """
+
+    def __init__(self, encoder: Encoder, translator: Translator) -> None:
+        self._encoder = encoder
+        self._translator = translator
+        self._vectors: OrderedDict[str, Vectors] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(
+        self, index: Index, question: str, k: int, among: Sequence[str] | None = None
+    ) -> list[Hit]:
+        """The best ``k`` chunks, best first; see ``retrieve``.
+
+        Raises BusyError where again and again what was found is taken away before it is read.
+        """
+        vector = self.vector(index, question)
+        translated = [] if question_script(question) == "han" else self.words(question)
+        for _ in range(_TRIES - 1):
+            try:
+                return retrieve(index, question, vector, k, among, translated)
+            except BusyError:
+                continue
+        return retrieve(index, question, vector, k, among, translated)
+
+    def words(self, question: str) -> list[Alternatives]:
+        """The words of a question, each with what may stand for it and the trust in that."""
+        tokens = query_tokens(question)
+        if question_script(question) == "han":
+            return [{token: 1.0} for token in tokens]
+        return self._translator.alternatives(tokens)
+
+    def vector(self, index: Index, question: str) -> Vectors:
+        """The centred vector float32[d] of a question, embedded once while it is among the last
+        ones used."""
+        with self._lock:
+            vector = self._vectors.get(question)
+        if vector is None:
+            (vector,) = self._encoder.encode_queries([question])
+        with self._lock:
+            self._vectors[question] = vector
+            self._vectors.move_to_end(question)
+            while len(self._vectors) > _VECTORS_KEPT:
+                self._vectors.popitem(last=False)
+        return centred(index, question, vector)
 
 
 def centred(
