@@ -88,21 +88,21 @@ def features(
 # Chinese one. The lead of a span says nothing that its null margin does not.
 _CALIBRATIONS = {
     ("span", "han"): Calibration(
-        bias=-7.007,
+        bias=-7.152,
         weights=Features(
-            null_margin=0.299, support=8.966, lead=0, missing=-1.159, absent=-3.332, mismatch=-3.3
+            null_margin=0.308, support=9.246, lead=0, missing=-1.231, absent=-3.147, mismatch=-3.3
         ),
-        threshold=0.12,
+        threshold=0.10,
     ),
     ("span", "other"): Calibration(
-        bias=-11.806,
+        bias=-11.308,
         weights=Features(
-            null_margin=0.204,
-            support=18.494,
+            null_margin=0.225,
+            support=17.305,
             lead=0,
-            missing=-1.263,
-            absent=-3.332,
-            mismatch=-2.747,
+            missing=-0.911,
+            absent=-3.147,
+            mismatch=-2.587,
         ),
         threshold=0.08,
     ),
