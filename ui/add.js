@@ -72,7 +72,7 @@ async function add(file, row) {
       return body;
     }
     if (status !== 409 || tries === BUSY_TRIES) {
-      say(row, "failed", body?.detail ?? words().failed);
+      say(row, "failed", [words()[status], body?.detail].filter(Boolean).join("：") || words().failed);
       return null;
     }
     say(row, "busy", words().waiting);

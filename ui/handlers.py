@@ -108,7 +108,7 @@ class Handlers:
         try:
             exchange = self._reply(question, session)
         except XhqaError as error:
-            exchange = Exchange(question, problem=str(error))
+            exchange = Exchange(question, problem=session.words.said(error))
         except Exception:
             exchange = Exchange(question, problem=session.words.fault)
             yield self._kept(session, exchange)
@@ -212,7 +212,7 @@ class Handlers:
         try:
             self._feedback.add(Feedback.of(judged.answer, history, verdict, right_answer))
         except XhqaError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise gr.Error(session.words.said(error), print_exception=False) from error
         judged = replace(judged, verdict=verdict, corrected=kind == "correct")
         turns = (*session.turns[: number - 1], judged, *session.turns[number:])
         session = replace(session, turns=turns)
@@ -222,8 +222,8 @@ class Handlers:
         try:
             documents = self._service.documents()
         except XhqaError as error:
-            problem = render.problem_card(str(error), session.words)
-            return session, problem, pane.pane_problem(str(error))
+            said = session.words.said(error)
+            return session, render.problem_card(said, session.words), pane.pane_problem(said)
         if len(documents) == 1:
             # One document needs no choosing.
             session = replace(session, shown=Shown(documents[0].id))
@@ -260,7 +260,7 @@ class Handlers:
         try:
             return pane.shelf(self._service.documents(), words)
         except XhqaError as error:
-            return pane.pane_problem(str(error))
+            return pane.pane_problem(words.said(error))
 
     def _shown(self, session: Session) -> str:
         shown, words = session.shown, session.words
@@ -271,7 +271,7 @@ class Handlers:
             document = self._service.document(shown.document_id)
             outline = self._service.outline(shown.document_id)
         except XhqaError as error:
-            return pane.pane_problem(words.gone.format(error), words)
+            return pane.pane_problem(words.gone.format(words.said(error)), words)
         return pane.document_pane(document, outline, shown.turn, exchange, shown.focus, words)
 
 

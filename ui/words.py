@@ -6,6 +6,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from xhqa.errors import (
+    BusyError,
+    DeadlineError,
+    IndexDamagedError,
+    ModelError,
+    NotFoundError,
+    OverloadedError,
+    StorageFullError,
+    StoreError,
+    XhqaError,
+)
 from xhqa.intent import Kind
 
 Language = Literal["zh", "en"]
@@ -48,6 +59,8 @@ class Words:
     nearest: str
     instead: str
     problem: str
+    # What stands before an error's own message, which is English.
+    problems: dict[type[XhqaError], str]
     fault: str
     last_question: str
     retry: str
@@ -78,6 +91,11 @@ class Words:
     really_remove: str
     gone: str
 
+    def said(self, error: XhqaError) -> str:
+        """An error for a reader of the page."""
+        known = self.problems.get(type(error))
+        return f"{known}（{error}）" if known else str(error)
+
 
 ZH = Words(
     lang="zh-CN",
@@ -92,6 +110,12 @@ ZH = Words(
         "indexing": "正在建立索引…",
         "added": "已加入，可以提问了",
         "failed": "没能送到服务器，请再试一次",
+        "409": "别的文档还在建立索引，请过一会儿再添加",
+        "413": "文件太大",
+        "422": "这个文件读不了",
+        "429": "现在用的人太多，请过几秒再添加",
+        "503": "索引现在打不开，请过一会儿再添加",
+        "507": "服务器的磁盘满了",
         "dismiss": "关闭",
         "drop": "松开鼠标，添加这些文档",
     },
@@ -128,6 +152,16 @@ ZH = Words(
     nearest="最接近但不足以回答",
     instead="文档能回答的问题",
     problem="这一问没能完成",
+    problems={
+        BusyError: "索引正在更新，请过一会儿再试。",
+        OverloadedError: "现在提问的人太多，请过几秒再试。",
+        DeadlineError: "这一问用的时间太长，请换个短一些的问法。",
+        StorageFullError: "服务器的磁盘满了。",
+        IndexDamagedError: "索引损坏了，需要重新建立。",
+        ModelError: "模型加载不了。",
+        StoreError: "存放索引的服务没有应答，请过一会儿再试。",
+        NotFoundError: "它已经被删除了。",
+    },
     fault="服务内部出错，详情见服务的日志。",
     last_question="对最后一问",
     retry="重试",
@@ -222,6 +256,7 @@ EN = Words(
     nearest="Nearest, but not enough to answer",
     instead="Questions the documents do answer",
     problem="This question could not be completed",
+    problems={},
     fault="Something went wrong inside the service; its log says what.",
     last_question="The last question",
     retry="Retry",

@@ -336,7 +336,7 @@ def test_documents_are_added_and_removed(
     rows = page.locator("#xh-uploads li")
     rows.filter(has_text="已加入").wait_for()
     refused = rows.filter(has_text="丁.pdf")
-    refused.filter(has_text="is no PDF file").wait_for()
+    refused.filter(has_text="这个文件读不了：").filter(has_text="is no PDF file").wait_for()
     assert "丙城" in {info.id for info in towns.documents()}
 
     # The pane shows the one that was added, and it can be asked.

@@ -14,7 +14,7 @@ from xhqa_ui.page import build_page
 from xhqa_ui.records import Session, Shown
 from xhqa_ui.words import EN, ZH
 
-from xhqa.errors import InputError
+from xhqa.errors import BusyError, InputError
 from xhqa.feedback import FeedbackFile
 from xhqa.suggest import Draft
 from xhqa.types import OutlineEntry, Turn
@@ -126,6 +126,15 @@ def test_an_error_is_a_message(service: Any) -> None:
     assert session.turns[0].problem == "the question is too long"
     assert "the question is too long" in talk
     assert pane == SKIP
+
+
+def test_an_error_is_explained_in_the_language_of_the_page(service: Any) -> None:
+    service.replies = {"忙": BusyError("another process is writing")}
+    in_chinese = last(Handlers(service), "忙")[2]
+    assert "索引正在更新，请过一会儿再试。（another process is writing）" in in_chinese
+    in_english = last(Handlers(service), "忙", Session(language="en"))[2]
+    assert "another process is writing" in in_english
+    assert "索引" not in in_english
 
 
 def test_a_fault_is_a_message_without_its_text_and_is_raised(service: Any) -> None:
