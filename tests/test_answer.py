@@ -97,6 +97,20 @@ def test_places_merge_what_overlaps() -> None:
     assert places([a, Span(a.chunk, a.start, a.end, 2.0), span("桥都很老", CHUNKS[0], 1.0)]) == [a]
 
 
+def test_another_number_is_another_answer() -> None:
+    text = "增长3.5%。去年35%，前年3.5%，共4,000家，就是4000家，降到-5度，不是5度。"
+    document = load(text.encode(), "数.txt")
+    (chunk,) = split(document, repair(document), lambda texts: [len(t) for t in texts])
+
+    def found(words: str, other: str) -> list[str]:
+        spans = [span(words, chunk, 2.0), span(other, chunk, 1.0)]
+        return [chunk.text[place.start : place.end] for place in places(spans)]
+
+    assert found("3.5%", "35%") == ["3.5%"]
+    assert found("4,000家", "4000家") == ["4,000家", "4000家"]
+    assert found("-5度", "5度，不") == ["-5度"]
+
+
 def test_features_look_past_the_same_answer_for_a_rival() -> None:
     spans = [
         span("三十座桥", CHUNKS[0], 3.0),

@@ -54,6 +54,20 @@ FOUNDER = [Turn("谁创立了华为？", "任正非")]
 @pytest.mark.parametrize(
     ("question", "history", "expected"),
     [
+        # A name that begins with a numeral is no number.
+        ("它有多少员工？", [Turn("最大的企业是哪家？", "百度")], "百度有多少员工？"),
+        ("它有多少员工？", [Turn("百度有哪些部门？", "三百多个")], "百度有多少员工？"),
+        (
+            "Who married her?",
+            [Turn("Who wrote the report?", "Ada Lovelace")],
+            "Who married Ada Lovelace?",
+        ),
+        # Only the period is another.
+        ("那2023年呢？", [Turn("华为2022年的收入是多少？", "1元")], "华为2023年的收入是多少？"),
+        ("下半年呢？", [Turn("公司上半年营收多少？", "1元")], "公司下半年营收多少？"),
+        ("浦东呢？", [Turn("徐汇2022年的收入是多少？", "1元")], "浦东2022年的收入是多少？"),
+        # 几 and 吧 ask nothing inside of a word.
+        ("占多少？", [Turn("几内亚的人口是多少？", "1")], "几内亚的人口，占多少？"),
         # Something of whom a pronoun stands for.
         ("他的工资呢？", [Turn("公司的总经理是谁？", "张三")], "张三的工资？"),
         ("那里的人口呢？", [Turn("最南端是哪个镇？", "华泾镇")], "华泾镇的人口？"),

@@ -28,6 +28,13 @@ def test_holds_kind(question: str, text: str, expected: bool) -> None:
     [
         ("加装电梯花了多少钱？", "1330台", True),
         ("加装电梯花了多少钱？", "4.5亿元", False),
+        # No unit where a longer word begins: 分公司, 成本, 年轻人.
+        ("有多少分公司？", "12家", False),
+        ("需要多少成本？", "200万元", False),
+        ("有多少人参加？", "3万年轻人", False),
+        ("用了多少平方米？", "5台", True),
+        ("有多少人参加？", "2020年底", True),
+        ("多久开一次会？", "每月一次", False),
         # What it is counted in may be left out.
         ("全程收费多少元？", "4.9", False),
         ("物业费每平方米收多少钱？", "75%", True),

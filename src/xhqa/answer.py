@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 
@@ -14,6 +15,8 @@ from xhqa.types import Answer, Citation, Document, Hit, Passage, RefusalReason, 
 
 _MAX_CITATIONS = 5
 _NEAREST = 3
+# What two answers must share to be one: letters, and digits with the signs among them.
+_WORDS = re.compile(r"[^\W_]|(?<=\d)[.:/-](?=\d)|(?<![\w%％])-(?=\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +149,8 @@ def _same_words(a: Span, b: Span) -> bool:
 
 
 def _words(span: Span) -> str:
-    return "".join(
-        char for char in span.chunk.text[span.start : span.end].lower() if char.isalnum()
-    )
+    # 3.5% is another answer than 35%, and 4,000 the same as 4000.
+    return "".join(_WORDS.findall(span.chunk.text[span.start : span.end].lower()))
 
 
 def places(spans: Sequence[Span]) -> list[Span]:

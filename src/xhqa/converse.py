@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from xhqa.script import alphanumeric, fold, question_script
-from xhqa.segment import tagged
+from xhqa.segment import straddles, tagged
 from xhqa.types import Span, Turn
 
 _MARKS = "?？。！!，, "
@@ -27,7 +27,9 @@ _PERSON_FLAGS = frozenset({"nr", "nrt", "nrfg"})
 _NAME_FLAGS = _PERSON_FLAGS | {"ns", "nt", "nz", "eng", "j"}
 _NOUN_FLAGS = ("n", "t", "s", "j", "l", "i", "eng", "vn", "an", "f", "x")
 _COUNTERS = frozenset("个家座台户款项所名位条种层张届部件")
-_MEASURE = re.compile(r"[\d一二三四五六七八九十百千万亿余多约近超过两.,%\s]+\S{0,4}")
+_MEASURE = re.compile(
+    r"[约近超过]*(?P<number>[\d一二三四五六七八九十百千万亿余多两.,%\s]+)(?P<unit>\S{0,4})"
+)
 # What numbers that stand for something are counted by: 2022年, 第3条.
 _NUMBERED = frozenset("年月日号条章节期届")
 # What stands behind a subject, or what somebody has.
@@ -66,6 +68,9 @@ _ENGLISH_PRONOUN = re.compile(
 )
 # What a possessive behind it may belong to: how does | the company | protect its data.
 _ENGLISH_OWN = re.compile(r"\b(?:the|an?|this|that|every|each|most|all) \w|(?<=\s)[A-Z]\w")
+_ENGLISH_OWNED = re.compile(
+    r"\s+(?!(?:in|on|at|by|to|for|from|with|after|before|when|about|as|and|or|during)\b)\w"
+)
 _ENGLISH_DUMMY = re.compile(
     r"\bit (?:is |was |will |does )?(?:rain|snow|take)|"
     r"\b(?:is|was|will) it (?:rain|snow|true|possible)",
@@ -249,12 +254,22 @@ def _antecedent(history: Sequence[Turn], before: str, kind: str) -> str:
             and turn.answer
             and len(turn.answer) <= 24
             and not re.search("[。！？!?；;]", turn.answer)
-            and not _MEASURE.fullmatch(turn.answer)
+            and not _is_measure(turn.answer)
         ):
             return turn.answer
         if not (_PERSON if kind == "person" else _THING).search(asked):
             break
     return _first_name(before)
+
+
+def _is_measure(answer: str) -> bool:
+    """Whether an answer is a number with its unit, and not 百度 or 三一重工."""
+    answer = fold(answer)
+    found = _MEASURE.fullmatch(answer)
+    if found is None or any(char.isdigit() for char in found["number"]):
+        return found is not None
+    words = tagged(answer[found.start("number") :])
+    return words[0][1] == "m" and not (len(words[-1][0]) > 1 and words[-1][1].startswith("v"))
 
 
 def _defined(asked: str) -> str | None:
@@ -283,7 +298,14 @@ def _topic(before: str) -> str:
     """The last question less its asking words."""
     if question_script(before) != "han":
         return _english_topic(before)
-    spans = [match.span() for match in _ASKING.finditer(fold(before))]
+    asked = fold(before)
+    # The one in 酒吧 asks nothing.
+    spans = [
+        match.span()
+        for match in _ASKING.finditer(asked)
+        if not straddles(asked[: match.start()], asked[match.start() :])
+        and not straddles(asked[: match.end()], asked[match.end() :])
+    ]
     topic, at = "", 0
     for start, end in spans:
         topic += before[at:start]
@@ -328,13 +350,15 @@ def _noun_runs(text: str) -> list[tuple[int, int]]:
         # 营业收入是多少: a verb to the tagger.
         named = flag == "v" and len(word) > 1 and text[end : end + 1] in _BEHIND_NOUNS
         noun = (flag.startswith(_NOUN_FLAGS) or number or named) and not _ASKING.fullmatch(word)
+        # 徐汇区 | 2022年, 公司 | 上半年
+        period = flag == "t" or (number and text[end : end + 1] in _NUMBERED)
         if unit or (noun and word.isalnum()):
             # 第3条 | 规定, but 5月1日.
-            if goes_on and (not numbered or number or unit):
+            if goes_on and (unit or (period if numbered else not period) or (number and numbered)):
                 runs[-1] = (runs[-1][0], end)
             else:
                 runs.append((at - (number and text[:at].endswith("第")), end))
-            numbered = unit
+            numbered = unit or period
         at = end
     return runs
 
@@ -357,7 +381,10 @@ def _english(question: str, before: str, history: Sequence[Turn]) -> tuple[list[
     if pronoun and len(rest[: pronoun.start()].split()) <= _PRONOUN_REACH:
         word, ahead = pronoun.group().lower(), rest[: pronoun.start()]
         stand_in = _antecedent(history, before, _kind_of(word))
-        owns = word in ("its", "their", "his", "her")
+        # 她 where nothing follows that could be hers.
+        owns = word in ("its", "their", "his") or (
+            word == "her" and bool(_ENGLISH_OWNED.match(rest, pronoun.end()))
+        )
         if owns:
             stand_in += "'s"
         replaced = ahead + stand_in + rest[pronoun.end() :]

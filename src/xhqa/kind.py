@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from xhqa.script import fold
+from xhqa.segment import straddles
 
 _ASKS_TIME = re.compile(
     r"哪一?[年天月]|何时|什么时[候间]|几[月号日]|when\b|(?:what|which) (?:year|month|date|day)",
@@ -23,16 +24,16 @@ _NUMBER = re.compile(r"\d|[一二三四五六七八九十百千万亿两]+[余�
 
 # Units by what they measure, the first that fits counts: 个月 before 个.
 _UNITS = (
-    r"(?P<share>[%％‰]|percent\b|成(?![立为员])|个百分点)"
+    r"(?P<share>[%％‰]|percent\b|成|个百分点)"
     r"|(?P<money>[美欧日港澳韩台]?[元币圆]|美金|人民币|英?镑|法郎|卢[布比]|比索|块(?=[钱\W]|$)|钱|(?:dollar|euro|pound|yuan|cent)s?\b)"
-    r"|(?P<area>平方|公顷|亩|(?:square|hectare|acre)s?\b)"
-    r"|(?P<volume>立方|毫?升(?!级))"
-    r"|(?P<length>公里|千米|[厘毫分海]?米|英[里尺寸]|里(?!程)|(?:kilo|centi|milli)?met(?:er|re)s?\b|[kcm]?m\b|"
+    r"|(?P<area>平方(?:公里|[千分厘毫]?米)?|公顷|亩|(?:square|hectare|acre)s?\b)"
+    r"|(?P<volume>立方(?:[分厘毫]?米)?|毫?升)"
+    r"|(?P<length>公里|千米|[厘毫分海]?米|英[里尺寸]|里|(?:kilo|centi|milli)?met(?:er|re)s?\b|[kcm]?m\b|"
     r"(?:mile|inch|yard)s?\b|f(?:ee|oo)t\b)"
     r"|(?P<weight>吨|[公千毫]?[斤克]|(?:tonne|ton|kilogram|gram)s?\b|k?g\b)"
-    r"|(?P<time>个?[半多]?(?:工作日|小时|月|世纪|星期|季度|学期|赛季)|年|日|天|周(?![边岁])|分钟?(?![比之])|秒|(?:year|month|week|day|hour|minute)s?\b)"
+    r"|(?P<time>个?[半多]?(?:工作日|小时|月|世纪|星期|季度|学期|赛季)|年|日|天|周(?!岁)|分钟?(?![比之])|秒|(?:year|month|week|day|hour|minute)s?\b)"
     r"|(?P<age>周?岁)"
-    r"|(?P<people>[名位人])"
+    r"|(?P<people>[名位]|人[口员次士]?)"
     r"|(?P<households>户|个?家庭|(?:households?|famil(?:y|ies))\b)"
     r"|(?P<firms>家)"
     r"|(?P<count>[个台座条层部张首本页种只头辆艘架所项场届次栋间套件款例])"
@@ -69,7 +70,14 @@ _ASKS_BEFORE = (
     *((kind, re.compile(r"第几")) for kind in ("count", "people")),
     *((kind, _SIZE) for kind in _SIZES),
 )
-_BEFORE = (("share", re.compile("百分之")), ("money", re.compile(r"[$¥￥€£]\s*\d")))
+_BEFORE = (
+    ("share", re.compile("百分之")),
+    ("money", re.compile(r"[$¥￥€£]\s*\d")),
+    # 每月一次 is an answer to 多久一次.
+    ("time", re.compile(r"每个?(?:[年月周日天]|季度?|星期|小时|学期)")),
+)
+# With a unit of time in front these are words (年底, 日前), and it is a unit all the same.
+_ABOUT_TIMES = tuple("来前后内底间初末中以")
 # What is counted may be counted in other words: 几个人, 11位. Households go by 户 and 家 alone.
 _ALSO = {
     "count": {"people", "households", "firms"},
@@ -207,5 +215,14 @@ def _asked(question: str) -> _Asked | None:
 def _kinds(
     text: str, with_unit: re.Pattern[str], before: tuple[tuple[str, re.Pattern[str]], ...]
 ) -> frozenset[str]:
-    units = {match.lastgroup for match in with_unit.finditer(text) if match.lastgroup}
+    units = {
+        match.lastgroup
+        for match in with_unit.finditer(text)
+        if match.lastgroup and _is_unit(text[: match.end()], text[match.end() :])
+    }
     return frozenset(units | {kind for kind, pattern in before if pattern.search(text)})
+
+
+def _is_unit(before: str, after: str) -> bool:
+    """Whether what ``before`` ends with is no beginning of a longer word: 12家 | 分公司."""
+    return after.startswith(_ABOUT_TIMES) or not straddles(before, after)

@@ -28,6 +28,7 @@ _YEAR = re.compile(r"(?:19|20)\d\d(?=\s?年)")
 # 08年, 下午3点: a text may write the century, and count the hours from midnight.
 _SHORT_YEAR = re.compile(r"(?<!\d)\d\d(?=年)")
 _AFTERNOON = re.compile(r"(?:下午|傍晚|晚上?|夜里)\s?(\d{1,2})(?=[点时:：])")
+_LATE = re.compile(r"(?<!\d)(1[3-9]|2[0-3])(?=[点时:：])")
 # What is asked of the answer, and what somebody says of himself: a text may speak of 60岁以上.
 _OF_ASKER = re.compile(
     r"(?:列[出举]|举出|[说写给]出)\s?\d+|\d+\s?字(?:以内|左右)?|身高\s?[\d.]+|\d+\s?周?岁"
@@ -156,13 +157,20 @@ def _numbers(question: str) -> tuple[_Number, ...]:
     question = fold(question).lower()
     of_text = _OF_ASKER.sub(" ", _REMARK.sub(" ", question))
     outside = numbers(of_text) if question_script(question) == "han" else ()
-    years, short, late = (
+    years, short, afternoon, late = (
         {float(number) for number in pattern.findall(question)}
-        for pattern in (_YEAR, _SHORT_YEAR, _AFTERNOON)
+        for pattern in (_YEAR, _SHORT_YEAR, _AFTERNOON, _LATE)
     )
     return tuple(
         _Number(
-            frozenset({n, *([1900 + n, 2000 + n] * (n in short)), *([12 + n] * (n in late))}),
+            frozenset(
+                {
+                    n,
+                    *([1900 + n, 2000 + n] * (n in short)),
+                    *([n + 12] * (n in afternoon)),
+                    *([n - 12] * (n in late)),
+                }
+            ),
             n in outside,
             n in years,
         )

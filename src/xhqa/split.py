@@ -19,7 +19,8 @@ _FULL_STOP = (
     rf"\.(?=[{re.escape(CLOSERS)}]*\s+[^a-z\s])"
 )
 _SENTENCE_END = re.compile(rf"(?:[。！？!?]|{_FULL_STOP}|…(?=[^…]*\n))+|\n+")
-_CLAUSE = re.compile(r"[；;，,：:、\s]")
+# 9,659 and 10:30 are one word.
+_CLAUSE = re.compile(r"[；;，：、\s]|[,:](?!\d)|(?<!\d)[,:]")
 _MARKDOWN = re.compile(r"(#{1,6})\s+(.*)$")
 _NUMBERED: tuple[tuple[int, re.Pattern[str]], ...] = (
     (10, re.compile(r"第[一二三四五六七八九十百零〇\d]{1,5}[编篇部章回](?=[\s:：]|$)")),

@@ -10,10 +10,12 @@ from itertools import accumulate
 
 from xhqa.kind import asks_number, asks_several
 from xhqa.script import is_han
-from xhqa.segment import segmenter
+from xhqa.segment import segmenter, straddles
 
 # Signs that open or close something, or stand between clauses: not an answer's first or last.
 _LEADING = " \t\n,，.。;；:：、!！?？)）]】》>”’…—-·"
+# Washington, D.C.
+_ABBREVIATED = re.compile(r"\b[A-Za-z]\.[A-Za-z]\.$")
 _TRAILING = " \t\n,，.。;；:：、!！?？(（[【《<“‘…—-·"
 PAIRS = {
     "“": "”",
@@ -28,12 +30,19 @@ PAIRS = {
 }
 # What a number is not cut from: scale words and units that stand right behind it.
 _UNIT = re.compile(
-    r"[余多]?(?:[十百千万亿兆]+[余多]?)?(?:平方(?:公里|千米|米)|立方米|公里|千米|公斤|公顷|小时|分钟|世纪|"
+    r"[余多]?(?:(?:[十百万亿兆]|千(?![克米瓦卡帕]))+[余多]?)?"
+    r"(?: (?:hundred|thousand|million|billion|trillion)\b)?"
+    r"(?P<unit>平方(?:公里|千米|米)|立方米|[公英]里|[厘毫]米|千[米克瓦卡]|公斤|毫[升克]|公顷|小时|分钟|"
+    r"世纪|周年|个百分点|部分|层次|"
     # 2008年 | 代表
     r"(?<=[0十])年代|个月|"
     r"人次|美元|欧元|日元|港元|[%％‰℃]|[个家年月日号时分秒天岁元米亩吨斤台款户人座条层名倍次届位项所栋间"
     r"套件部张首本页种只头辆艘架度])?"
 )
+# After a sign of currency, or below zero, a number begins with it.
+_SIGNED = re.compile(r"[$¥￥€£]|-(?=\d[\d.]*\s?[℃°度%％])")
+# Units, whatever word they might begin with what follows: 30个 | 人, 2008年 | 代表.
+_SURE_UNITS = tuple("个种年月日号时分秒天")
 
 # 数百 | 家, but not 张大千 | 家里.
 _NUMERIC = re.compile(
@@ -47,6 +56,7 @@ _ORDINAL = re.compile(r"\d+|[一二三四五六七八九十百千两]+")
 _MORE = re.compile(
     r"(?<=[\d一二三四五六七八九十])(?:、(?:\d+|[一二三四五六七八九十]+))+(?=[\u4e00-\u9fff])"
 )
+_NUMERALS = re.compile(r"(?:第|周|星期|[一二三四五六七八九十百千万\d])+")
 
 # What leads from the subject to the answer, and what may stand among the words of the question in
 # front of it: 产品 | 主要 | 包括 | 米果.
@@ -85,13 +95,13 @@ _ANOTHER = re.compile(r"(?:[，；;、和与及/ ]|,(?!\d)).*\d")
 
 # What leads to a list, what joins its items, and what ends it.
 _LISTS = re.compile(
-    r"包括|包含|分为|分别[为是]|例如|[，,]如|[，,]即|(?<!设)计有|(?<!建)设有(?!限)|(?<!显)著有|[：:](?!\d)|——"
+    r"(?<![不未])包[括含](?:但不限于)?|分为|分别[为是]|例如|[，,]如|[，,]即|(?<!设)计有|(?<!建)设有(?!限)|(?<!显)著有|[：:](?!\d)|——"
 )
 _JOINS = re.compile("[、和与及]|》《")
 _LIST_ENDS = re.compile(r"(?:[，。]|,(?!\d))(?!\s*(?:以及|还有|另有|[和与及并或也再另]|其中|最后))")
 _STOPS = re.compile(r"[，。；;]|,(?!\d)")
 # 甲、乙等 | 都能看到, but not 甲、乙等项目.
-_AND_OTHERS = re.compile("、.*?等(?!等)(?=.*[的都也被])")
+_AND_OTHERS = re.compile("等+(?=.*[的都也被])")
 
 # Several lists, each with its kind behind it: 甲、乙等 | 学校,以及丙、丁等 | 医院.
 _GROUP = re.compile(
@@ -119,6 +129,8 @@ def tidy_edges(text: str, start: int, end: int) -> tuple[int, int] | None:
     if text[start].isdigit():
         while start > 0 and (text[start - 1].isdigit() or _is_point(text, start - 1)):
             start -= 1
+        behind_word = start > 1 and text[start - 2].isascii() and text[start - 2].isalnum()
+        start -= start > 0 and not behind_word and bool(_SIGNED.match(text, start - 1))
     if _NUMERIC.search(text[start:end].rstrip("余多")):
         while end < len(text) and (text[end].isdigit() or _is_point(text, end)):
             end += 1
@@ -129,8 +141,13 @@ def tidy_edges(text: str, start: int, end: int) -> tuple[int, int] | None:
         return None
     if text[start - 1 : start] == "第" and _ORDINAL.match(text, start):
         start -= 1
-    if more := _MORE.match(text, end):
-        end = max(more.end() + 1, _past_unit(text, more.end()))
+    more = _MORE.match(text, end)
+    # 品种单一、一次性投入大: no list of numbers.
+    if more and _NUMERALS.fullmatch(_words(text[max(start, end - 4) : end])[-1]):
+        end = _past_unit(text, more.end())
+        # Of 一、三晚上 only the number.
+        if end == more.end() and not straddles(text[: end + 1], text[end + 1 :]):
+            end += 1
     return start, end
 
 
@@ -202,18 +219,27 @@ def _list_in(text: str, start: int, end: int) -> tuple[int, int]:
     for lead in _LISTS.finditer(text, start, end):
         before = text[start : lead.start()]
         inside = any(before.count(sign) > before.count(PAIRS[sign]) for sign in "（(")
-        if inside or "、" in before or not _JOINS.search(text, lead.end(), end):
+        # ，如 | 果
+        cut = straddles(text[: lead.end()], text[lead.end() :])
+        if inside or cut or not _JOINS.search(text, lead.end(), end):
             continue
-        if first > start and _JOINS.search(text, first, lead.start()):
+        between = text[first : lead.start()]
+        if first > start and _JOINS.search(between) and re.search("、.*[；;]|^[^、]*$", between):
             # Two lists: 主角：甲和乙；配角：丙和丁.
             return start, end
-        first = lead.end()
+        if "、" not in before:
+            first = lead.end()
     for stop in _LIST_ENDS.finditer(text, first, end):
         if "、" in text[first : stop.start()] and "、" not in text[stop.end() : end]:
             end = stop.start()
             break
-    if others := _AND_OTHERS.search(text, first, end):
-        end = others.end()
+    for others in _AND_OTHERS.finditer(text, first, end):
+        # 自由、平 | 等
+        word = not straddles(text[: others.start()], text[others.start() :]) and not straddles(
+            text[: others.end()], text[others.end() :]
+        )
+        if word and "、" in text[first : others.start()]:
+            return first, others.end()
     return first, end
 
 
@@ -266,7 +292,7 @@ def _strays(text: str, start: int, end: int, leading: bool) -> bool:
         count = inner.count('"')
         return count % 2 == 1 or (count == 2 and inner[0] == inner[-1])
     for opening, closing in PAIRS.items():
-        if char == opening and (leading or closing):
+        if char == opening:
             if not leading:
                 return True
             whole = inner.find(closing) == len(inner) - 1 and opening in "“‘「『"
@@ -276,6 +302,8 @@ def _strays(text: str, start: int, end: int, leading: bool) -> bool:
                 return True
             whole = inner[0] == opening and inner.find(closing) == len(inner) - 1
             return opening not in inner or (whole and opening in "“‘「『")
+    if not leading and char == "." and _ABBREVIATED.search(inner):
+        return False
     return char in (_LEADING if leading else _TRAILING) and not (
         char == "-" and leading and inner[1:2].isdigit()
     )
@@ -294,4 +322,10 @@ def _is_point(text: str, at: int) -> bool:
 def _past_unit(text: str, end: int) -> int:
     at = end + 1 if text[end : end + 1] == " " and is_han(text[end + 1 : end + 2] or " ") else end
     match = _UNIT.match(text, at)
-    return match.end() if match and match.end() > at else end
+    if match is None or match.end() == at:
+        return end
+    # 30人 | 才公寓
+    unit = match["unit"]
+    if unit and unit not in _SURE_UNITS and straddles(text[: match.end()], text[match.end() :]):
+        return match.start("unit") if match.start("unit") > at else end
+    return match.end()
