@@ -207,6 +207,31 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
         yield caplog
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8000", 200),
+        ("127.0.0.1:8000", 200),
+        ("[::1]:8000", 200),
+        ("xhqa.localhost", 200),
+        ("evil.example:8000", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("evil.example.", 403),
+    ],
+)
+def test_without_keys_no_site_s_name_leads_here(
+    make_client: Callable[..., TestClient], host: str, status: int
+) -> None:
+    client = make_client(api_keys=SecretStr(""))
+    answer = client.get("/documents", headers={"Host": host})
+    assert answer.status_code == status
+    assert client.get("/health/live", headers={"Host": host}).status_code == 200
+    if status == 403:
+        assert "XHQA_API_KEYS" in answer.json()["detail"]
+    with_key = make_client().get("/documents", headers={"Host": host, **bearer(ASK)})
+    assert with_key.status_code == 200
+
+
 def test_the_log_names_request_and_key_but_no_question(
     client: TestClient, log: pytest.LogCaptureFixture
 ) -> None:

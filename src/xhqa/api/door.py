@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import ipaddress
 import math
 import time
 from collections.abc import Sequence
@@ -31,15 +32,21 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 # through.
 _ASKING = frozenset({"/ask", "/v1/chat/completions", "/mcp", "/gradio_api/queue/join"})
 _LOGIN_BYTES = 4096
+_NOT_LOCAL = (
+    "Without API keys this server answers by names of this machine alone: use http://localhost "
+    "with its port, or set XHQA_API_KEYS."
+)
 
 
 class Door:
     """ASGI middleware in front of every route, the page's own included.
 
     Without ``keys`` everybody may do everything, but for orders that another site's page gives a
-    visitor's browser. With keys, all but health answers 401 to who brings none, and changes to the
-    documents 403 to who may only ask. A key is sent as ``Authorization: Bearer`` or ``X-API-Key``;
-    a browser is asked for it once and then sends a cookie that its scripts cannot read.
+    visitor's browser, and for requests to a name on the Internet: any site can have its name lead
+    to this machine, and its pages would read the documents (DNS rebinding). With keys, all but
+    health answers 401 to who brings none, and changes to the documents 403 to who may only ask.
+    A key is sent as ``Authorization: Bearer`` or ``X-API-Key``; a browser is asked for it once and
+    then sends a cookie that its scripts cannot read.
     ``per_minute``: questions a key may ask; 0 sets no limit.
     """
 
@@ -67,8 +74,10 @@ class Door:
         safe = scope["method"] in _SAFE
         if not safe and headers.get("sec-fetch-site") == "cross-site":
             return problem(403, "Pages of other sites may not send this.")
-        if not self._keys or path in _OPEN:
+        if path in _OPEN:
             return None
+        if not self._keys:
+            return None if _is_local(headers.get("host", "")) else problem(403, _NOT_LOCAL)
         if path == LOGIN and scope["method"] == "POST":
             return await self._login(Request(scope, receive))
         key = self._key(headers)
@@ -134,6 +143,17 @@ class Door:
             secure=request.url.scheme == "https",
         )
         return response
+
+
+def _is_local(host: str) -> bool:
+    """Whether a Host header names an address, or a name that no site on the Internet has."""
+    name = host.removeprefix("[").rpartition("]")[0] or host.partition(":")[0]
+    name = name.lower().rstrip(".")
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return "." not in name or name.endswith(".localhost")
+    return True
 
 
 _WORDS = {
