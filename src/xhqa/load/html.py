@@ -149,7 +149,8 @@ def add_page(root: Any, builder: TextBuilder) -> None:
         else:
             if tag in _BLOCKS or tag in _LINES:
                 flush()
-            pre -= tag == "pre"
+            # A hidden one ends here too, though it never began.
+            pre -= tag == "pre" and not _hidden(element)
             if element is not root:
                 inline.append((element.tail or "") if pre else _collapsed(element.tail))
     flush()
