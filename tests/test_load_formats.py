@@ -215,6 +215,15 @@ def test_html_that_declares_what_it_is_not_in(declared: str) -> None:
         assert load(page.encode(), "a.html").text == words
 
 
+@pytest.mark.parametrize("declared", ["iso-8859-1", "latin1", "us-ascii", "windows-1252"])
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8"])
+def test_html_that_declares_what_browsers_take_for_windows_1252(
+    declared: str, encoding: str
+) -> None:
+    page = f'<meta charset="{declared}"><title>Page</title><p>It’s “Müllheim”.</p>'
+    assert load(page.encode(encoding), "a.html").text == "It’s “Müllheim”."
+
+
 def test_after_hidden_preformatted_text_lines_are_joined_as_before() -> None:
     page = "<pre hidden>不该\n出现</pre><p>one\ntwo</p><pre>three\nfour</pre><p>five\nsix</p>"
     assert load(page.encode(), "a.html").text == "one two\n\nthree\nfour\n\nfive six"
