@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from support import HashEncoder
 from xhqa import cli, encode, pipeline
 from xhqa.api.keys import parse_keys
 from xhqa.commands import index
-from xhqa.commands.serve import refuse_open_door
+from xhqa.commands.serve import bound, refuse_open_door
 from xhqa.config import Settings
 from xhqa.errors import InputError
 from xhqa.types import Answer, Citation, Passage
@@ -192,3 +193,50 @@ def test_other_machines_come_in_with_a_key_only(host: str, keys: str, refused: b
             refuse_open_door(host, parsed)
     else:
         refuse_open_door(host, parsed)
+
+
+@pytest.mark.parametrize("command", [["serve"], ["mcp", "--http"]])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_taken_port_is_said_before_models_are_loaded(
+    command: list[str],
+    host: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def load(*_: object, **__: object) -> None:
+        raise AssertionError("models are loaded")
+
+    for module in (encode, index, pipeline):
+        monkeypatch.setattr(module, "encoder_of", load)
+    try:
+        taken = bound(host, 0)
+    except InputError:
+        pytest.skip("this machine has no IPv6")
+    with taken:
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert cli.main([*command, "--host", host, "--port", str(port)]) == 1
+    said = f"xhqa: port {port} of {host} is taken: choose another with --port\n"
+    assert capsys.readouterr().err == said
+
+
+def test_an_address_that_is_not_of_this_machine_is_said() -> None:
+    with pytest.raises(InputError, match=r"port 8000 of 192\.0\.2\.1 cannot be opened \(.+\)"):
+        bound("192.0.2.1", 8000)
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"), [("127.0.0.1", r"127\.0\.0\.1:[1-9]\d*"), ("::1", r"\[::1\]:[1-9]\d*")]
+)
+def test_tools_are_announced_where_they_are(
+    host: str, shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("mcp")
+    try:
+        bound(host, 0).close()
+    except InputError:
+        pytest.skip("this machine has no IPv6")
+    assert cli.main(["index", "docs"]) == 0
+    monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: None)
+    assert cli.main(["mcp", "--http", "--host", host, "--port", "0"]) == 0
+    assert re.search(f"xhqa's tools are at http://{shown}/mcp\n", capsys.readouterr().err)

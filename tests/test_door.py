@@ -158,6 +158,9 @@ def test_a_browser_is_asked_once(client: TestClient) -> None:
     assert asked.status_code == 401
     assert 'action="/login"' in asked.text
     assert "This server wants a key." in asked.text
+    assert 'value="/docs"' in asked.text
+    for path in ("/", "/login"):
+        assert f'value="{path}"' not in client.get(path, headers=HTML).text
     wrong = client.post("/login", data={"key": "no", "back": '"><script>'}, follow_redirects=False)
     assert wrong.status_code == 401
     assert "密钥不对" in wrong.text

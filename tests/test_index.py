@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ from support import HashEncoder, only
 from xhqa.config import Settings
 from xhqa.errors import BusyError, IndexDamagedError, InputError, NotFoundError, XhqaError
 from xhqa.index import Change, Entry, build, open_index
+from xhqa.index.passages import chunks_of
 from xhqa.ingest import build_index
 from xhqa.load import load
 from xhqa.pipeline import Pipeline
+from xhqa.types import Heading
 
 TEXTS = {
     "甲": "甲镇\n\n甲镇有三十座桥，都很古老。\n\n河流\n\n一条大河从甲镇中间流过。",
@@ -81,6 +84,26 @@ def test_unchanged_documents_are_not_embedded_again(built: Path, encoder: HashEn
     assert np.array_equal(index.store.vectors([0, 1]), old)
     assert index.chunk(2).text.endswith("新的一句。")
     assert len(index.lexical.shares(["桥"])) == 3
+
+
+def test_a_file_that_is_read_otherwise_than_before_is_split_anew(
+    built: Path, encoder: HashEncoder
+) -> None:
+    (before, _) = entries("甲", "乙")
+    text = TEXTS["甲"].replace("，都很古老", "")
+    heading = Heading(text.index("河流"), text.index("河流") + 2, 1)
+    for other in (
+        replace(before.document, text=text),
+        replace(before.document, text=text, headings=(heading,)),
+    ):
+        index = build(built, only([Entry(other)]), encoder)
+        document = index.document("甲")
+        assert document == other
+        expected = chunks_of(other, encoder)
+        assert [(c.start, c.text) for c in index.chunks("甲")] == [
+            (c.start, c.text) for c in expected
+        ]
+        assert [c.section_path for c in index.chunks("甲")] == [c.section_path for c in expected]
 
 
 def test_an_opened_index_outlives_the_next_build(built: Path, encoder: HashEncoder) -> None:
@@ -391,3 +414,26 @@ def test_a_rebuild_keeps_what_was_uploaded(tmp_path: Path, encoder: HashEncoder)
         names = {info.id: info.source_name for info in index.documents()}
         assert sorted(names.values()) == ["b.md", "b.txt", "c.txt"]
         assert names["b"] == "b.txt"
+
+
+def test_a_file_of_an_uploads_name_does_not_take_its_place(
+    tmp_path: Path, encoder: HashEncoder
+) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "a.txt").write_text("文件夹里的文字。")
+    settings = Settings(index_dir=tmp_path / "index")
+    index, _ = build_index([folder], encoder, settings)
+    Pipeline(index, encoder, settings).add("a.txt", "上传的文字。".encode())
+    seen = set()
+    for _ in range(3):
+        index, _ = build_index([folder], encoder, settings)
+        texts = {info.id: index.document(info.id).text for info in index.documents()}
+        assert texts["a"] == "上传的文字。"
+        assert sorted(texts.values()) == ["上传的文字。", "文件夹里的文字。"]
+        seen |= set(texts)
+    assert len(seen) == 2, "no new id each time"
+    # The very file is the same document.
+    (folder / "a.txt").write_text("上传的文字。")
+    index, _ = build_index([folder], encoder, settings)
+    assert [info.id for info in index.documents()] == ["a"]

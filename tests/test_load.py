@@ -26,6 +26,19 @@ TRADITIONAL = "臺灣的首都是臺北市，位於島嶼的北部，人口超�
         (TRADITIONAL, "utf-8"),
         ("GDP 增长 5.3%，ABC 公司", "gb18030"),
         ("Plain English.\r\nTwo lines.", "ascii"),
+        ("Plain English\r\nTwo lines", "utf-16-le"),
+        ("It’s old, and doesn’t move.", "cp1252"),
+        ("Müllheim", "cp1252"),
+        ("“Quoted,” he said — at 25°C… for £5, or 3 µm of it.", "cp1252"),
+        ("He chose crème brûlée in a café in Évry; the Größe is ½ m.\n", "cp1252"),
+        # What Windows-1252 could hold as well, were it likely.
+        ("GDP of 上海", "gb18030"),
+        ("Zhu Rongji (朱镕基), born in 1928", "gb18030"),
+        ("About Taiwan 臺灣 and its people", "big5"),
+        ("About Taiwan 臺灣 and its people", "gb18030"),
+        ("The population 人口 of the town", "big5"),
+        ("We meet at 8 點 in the hall", "big5"),
+        ("The so-called “徐汇” district", "gb18030"),
     ],
 )
 def test_decodes(text: str, encoding: str) -> None:

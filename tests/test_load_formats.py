@@ -89,6 +89,22 @@ def test_word_keeps_what_is_inserted_and_leaves_out_what_is_deleted() -> None:
     assert load(making.docx(fill), "a.docx").text == "总数为755家。\n\n控件里的话。"
 
 
+def test_word_leaves_out_how_words_are_read_aloud() -> None:
+    def fill(document: Any) -> None:
+        from docx.oxml import parse_xml
+        from docx.oxml.ns import nsdecls
+
+        ruby = (
+            f"<w:r {nsdecls('w')}><w:ruby><w:rt><w:r><w:t>huì</w:t></w:r></w:rt>"
+            "<w:rubyBase><w:r><w:t>汇</w:t></w:r></w:rubyBase></w:ruby></w:r>"
+        )
+        paragraph = document.add_paragraph("徐")
+        paragraph._p.append(parse_xml(ruby))
+        paragraph.add_run("区。")
+
+    assert load(making.docx(fill), "a.docx").text == "徐汇区。"
+
+
 def test_word_fills_merged_cells_downwards_and_reads_keys() -> None:
     def fill(document: Any) -> None:
         table = document.add_table(3, 2)
@@ -138,6 +154,13 @@ def test_excel() -> None:
     assert [path for path, _ in paths(document)] == [("企业",), ("算力",)]
 
 
+def test_excel_escapes_control_characters() -> None:
+    def fill(book: Any) -> None:
+        book.create_sheet("Sheet1").append(["地址_x000D_\n电话", "甲_x000d_乙_x0007_", "a_x0041_b"])
+
+    assert load(making.xlsx(fill), "a.xlsx").text == "地址 电话；甲 乙；a_x0041_b"
+
+
 @pytest.mark.parametrize(
     ("text", "encoding", "expected"),
     [
@@ -145,6 +168,9 @@ def test_excel() -> None:
         ("姓名;职务\r\n张三;局长, 书记\r\n", "gb18030", "姓名：张三；职务：局长, 书记"),
         ('名称,说明\n甲,"第一行\n第二行，完"\n', "utf-8", "名称：甲；说明：第一行 第二行，完"),
         ("指标,2022,2023\n产值,1.5,2\n", "utf-8", "指标：产值；2022：1.5；2023：2"),
+        (",2021,2022\n收入,1,2\n", "utf-8", "收入；2021：1；2022：2"),
+        (",,2021,2022\n,收入,1,2\n", "utf-8", "收入；2021：1；2022：2"),
+        (",2021,2022\n2020,1,2\n", "utf-8", "2021；2022\n2020；1；2"),
         ("1,2\n3,4\n", "utf-8", "1；2\n3；4"),
         ("地区\n徐汇\n黄浦\n", "utf-8", "地区\n徐汇\n黄浦"),
     ],
@@ -187,6 +213,20 @@ def test_html_that_declares_what_it_is_not_in(declared: str) -> None:
     for words in ("全区有桥。", "全区有桥!!"):
         page = f'<meta charset="{declared}"><title>页</title><p>{words}</p>'
         assert load(page.encode(), "a.html").text == words
+
+
+@pytest.mark.parametrize("declared", ["iso-8859-1", "latin1", "us-ascii", "windows-1252"])
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8"])
+def test_html_that_declares_what_browsers_take_for_windows_1252(
+    declared: str, encoding: str
+) -> None:
+    page = f'<meta charset="{declared}"><title>Page</title><p>It’s “Müllheim”.</p>'
+    assert load(page.encode(encoding), "a.html").text == "It’s “Müllheim”."
+
+
+def test_after_hidden_preformatted_text_lines_are_joined_as_before() -> None:
+    page = "<pre hidden>不该\n出现</pre><p>one\ntwo</p><pre>three\nfour</pre><p>five\nsix</p>"
+    assert load(page.encode(), "a.html").text == "one two\n\nthree\nfour\n\nfive six"
 
 
 def test_a_span_of_thousands_of_digits_is_a_wide_one() -> None:

@@ -219,6 +219,14 @@ def _scan(canvas: Any) -> None:
     canvas.rect(100, 100, 300, 300, fill=1)
 
 
+def _numbered_scan(canvas: Any) -> None:
+    for number in range(1, 4):
+        canvas.drawString(290, 30, str(number))
+        _scan(canvas)
+        canvas.showPage()
+        canvas.setFont(making.FONT, 11)
+
+
 def _text(canvas: Any) -> None:
     canvas.drawString(72, 700, "甲镇有三十座桥。")
 
@@ -227,11 +235,12 @@ def _text(canvas: Any) -> None:
     ("data", "says"),
     [
         (lambda: making.pdf(_scan), "OCR"),
+        (lambda: making.pdf(_numbered_scan), "OCR"),
         (lambda: making.pdf(_text, encrypt=_locked()), "protected with a password"),
         (lambda: making.pdf(_text)[:300], "is broken"),
         (lambda: b"%PDF-1.7\n" + bytes(range(256)) * 40, "is broken"),
     ],
-    ids=["scan", "encrypted", "truncated", "random"],
+    ids=["scan", "numbered scan", "encrypted", "truncated", "random"],
 )
 def test_what_cannot_be_read_says_what_to_do(data: Any, says: str) -> None:
     with pytest.raises(InputError) as refused:
@@ -251,6 +260,15 @@ def test_a_protected_pdf_that_opens_without_a_password_is_read() -> None:
 
     locked = StandardEncryption("", ownerPassword="owner", canPrint=0, strength=128)
     assert load(making.pdf(_text, encrypt=locked), "a.pdf").text == "甲镇有三十座桥。"
+
+
+def test_what_is_no_text_is_gone_before_pages_are_counted() -> None:
+    document = load(
+        making.pdf_lines([[(72, 700, 11, "甲\x7f镇。")], [(72, 700, 11, "乙村。")]]), "a.pdf"
+    )
+    assert document.text == "甲镇。\n\n乙村。"
+    assert on_page(document, "乙村") == 2
+    assert document.pages == (0, document.text.index("乙村"))
 
 
 def test_pages_for_offsets() -> None:

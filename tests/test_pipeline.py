@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import errno
+import gc
 import hashlib
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,7 @@ from support import HashEncoder, only
 from xhqa.config import Settings
 from xhqa.dictionary import Dictionary
 from xhqa.errors import InputError, NotFoundError, StorageFullError
-from xhqa.index import build
+from xhqa.index import build, open_index
 from xhqa.pipeline import Pipeline
 from xhqa.read.sentence import SentenceReader
 from xhqa.types import Chunk, Hit, Span, Turn
@@ -306,6 +308,8 @@ def test_a_completed_question_is_not_answered_with_what_was_said(
 class Counting(Preparing):
     """A reader that notes what it is asked."""
 
+    pipeline: Pipeline
+
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[str] = []
@@ -343,3 +347,31 @@ def test_who_asks_again_gets_the_same_answer_at_once(make_pipeline: MakePipeline
         asked = len(reader.asked)
         pipeline.ask("甲镇有几座桥？")
         assert len(reader.asked) == 2 * asked
+
+
+class Changing(Counting):
+    """Takes a document away while it reads."""
+
+    def read(self, question: str, hits: Sequence[Hit]) -> list[Span]:
+        if self.pipeline.document_count == len(TOWNS):
+            self.pipeline.remove("乙")
+        return super().read(question, hits)
+
+
+@pytest.mark.parametrize("kind", [Counting, Changing])
+def test_an_index_that_was_changed_is_given_back(
+    make_pipeline: MakePipeline, encoder: HashEncoder, settings: Settings, kind: type[Counting]
+) -> None:
+    make_pipeline(TOWNS)
+    reader = kind()
+    pipeline = Pipeline(open_index(settings.index_dir, encoder), encoder, settings, reader)
+    reader.pipeline = pipeline
+    before = weakref.ref(pipeline._state.index)
+    # Of what was there at the start the collector sees nothing, as here of all.
+    gc.disable()
+    try:
+        pipeline.ask("甲镇有几座桥？")
+        pipeline.add("丙.txt", "丙城有一座钟楼。".encode())
+        assert before() is None
+    finally:
+        gc.enable()

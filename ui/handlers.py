@@ -96,6 +96,13 @@ class Handlers:
             found = ()
         return render.hint_list([draft.question for draft in found], session.words)
 
+    def submit(self, question: str, session: Session, event: gr.EventData) -> Iterator[Step]:
+        """What a button says where one was used, else the box's question."""
+        if isinstance(event._data, dict):
+            yield from self.act(session, event)
+        else:
+            yield from self.ask(question, session)
+
     def ask(self, question: str, session: Session) -> Iterator[Step]:
         """The question at once, then the reply. The turn is only kept with the reply, so a
         question that is broken off leaves no trace."""

@@ -81,12 +81,18 @@ def _build(handlers: Handlers) -> gr.Blocks:
             handlers.suggest, [session], [hints], queue=False, **private
         )
         switch.click(handlers.switch, [session], [*start, *frame, chosen], queue=False, **private)
-        asking: list[dict[str, Any]] = [
-            box.submit(handlers.ask, [box, session], steps, concurrency_limit=None, **private),
-            talk.submit(handlers.act, [session], steps, concurrency_limit=None, **private),
-            hints.submit(handlers.act, [session], steps, concurrency_limit=None, **private),
-        ]
-        clear.click(handlers.renew, [session], start, queue=False, cancels=asking, **private)
+        # One event for all that may ask: of two at once each would end with the conversation that
+        # it began with, and one turn would be lost.
+        asking = gr.on(
+            [box.submit, talk.submit, hints.submit],
+            handlers.submit,
+            [box, session],
+            steps,
+            trigger_mode="once",
+            concurrency_limit=None,
+            **private,
+        )
+        clear.click(handlers.renew, [session], start, queue=False, cancels=[asking], **private)
         add.submit(handlers.changed, [session], [*start, hints], queue=False, **private).then(
             handlers.suggest, [session], [hints], queue=False, **private
         )

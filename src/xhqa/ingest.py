@@ -56,10 +56,10 @@ def build_index(
                 refused.append(str(document))
                 continue
             there = held.get(document.id)
-            other = there and there.uploaded and there.source_name != document.source_name
+            other = there and there.uploaded and not _same(there, document)
             if document.id in ids or other:
                 # Names that differ only in what an id leaves out, or in their folder; what was
-                # uploaded stays.
+                # uploaded stays, though it has the very name.
                 digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:8]
                 document = replace(document, id=f"{document.id}-{digest}")
             ids.add(document.id)
@@ -73,3 +73,8 @@ def build_index(
 
     index = corpus_of(settings).change(change, encoder, progress, over_damage=True)
     return index, refused
+
+
+def _same(held: Held, document: Document) -> bool:
+    """Whether a file is what was uploaded, in name and content."""
+    return (held.source_name, held.sha256) == (document.source_name, document.sha256)

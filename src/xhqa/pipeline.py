@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
+from functools import _lru_cache_wrapper, cache, lru_cache
 from pathlib import Path
 
 from xhqa.answer import calibration_of, compose, passage_of
@@ -67,9 +67,7 @@ class _State:
 
     index: Index
     reader: Reader
-    answers: Callable[[_State, str, tuple[Turn, ...], int, tuple[str, ...] | None], _Worked] = (
-        field(compare=False)
-    )
+    answers: _lru_cache_wrapper[_Worked] = field(compare=False)
 
 
 class Pipeline:
@@ -154,6 +152,8 @@ class Pipeline:
         state = self._scope(document_ids)
         among = None if document_ids is None else tuple(document_ids)
         made, answer = state.answers(state, _checked(question), tuple(history), top_k, among)
+        if self._state.answers is not state.answers:
+            _forget(state)  # The index changed meanwhile.
         if made < began:
             total = (time.perf_counter() - began) * 1000
             answer = replace(answer, timings_ms={"retrieve": 0.0, "read": 0.0, "total": total})
@@ -346,7 +346,8 @@ class Pipeline:
                 ) from error
             finally:
                 self._progress = None
-            self._state = self._state_of(index)
+            before, self._state = self._state, self._state_of(index)
+            _forget(before)
             return index
 
     def _state_of(self, index: Index) -> _State:
@@ -372,6 +373,12 @@ class Pipeline:
                     f"document_ids: there is no document {document_id!r}: see GET /documents"
                 )
         return replace(state, index=state.index.view())
+
+
+def _forget(state: _State) -> None:
+    """Keep no answers of an index that is another by now. They lead back to it, in a ring that the
+    garbage collector does not see of what was there at the start (``memory.uncollected``)."""
+    state.answers.cache_clear()
 
 
 def _is_full(error: OSError | sqlite3.OperationalError) -> bool:

@@ -3,10 +3,21 @@ from __future__ import annotations
 import os
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from xhqa_eval.bench import Reply, format_bench, latency, memory_mb, plot, run_bench, throughput
+from xhqa_eval.bench import (
+    Reply,
+    _asking,
+    _environment,
+    format_bench,
+    latency,
+    memory_mb,
+    plot,
+    run_bench,
+    throughput,
+)
 
 from xhqa.config import Settings
 from xhqa.errors import NotFoundError, XhqaError
@@ -66,6 +77,28 @@ def test_a_server_that_answers_nothing_in_time_is_said_so() -> None:
 
     with pytest.raises(XhqaError, match=r"no question was answered within 0\.1 s, 2 at once"):
         throughput(slowly, ["一"], clients=2, seconds=0.1)
+
+
+def test_its_own_server_is_asked_without_keys_and_proxies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XHQA_API_KEYS", "ask:a-long-enough-secret")
+    assert _environment(Settings(index_dir=tmp_path))["XHQA_API_KEYS"] == ""
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"timings_ms": {"total": 3.0}}')
+
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with HTTPServer(("127.0.0.1", 0), Answering) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        reply = _asking(f"http://127.0.0.1:{server.server_port}")("甲？")
+    assert reply.stages_ms == {"total": 3.0}
 
 
 def test_memory_is_that_of_the_process() -> None:

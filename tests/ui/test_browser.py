@@ -322,6 +322,31 @@ def test_error_then_new_conversation(open_page: Any) -> None:
     page.locator(".xh-document").wait_for()
 
 
+def test_no_turn_is_lost_where_a_question_comes_before_the_reply(
+    open_page: Any, service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_page()
+    ask(page, "有多少家")
+    ready, answer = threading.Event(), service.ask
+
+    def slowly(*asked: Any) -> Any:
+        ready.wait(20)
+        return answer(*asked)
+
+    monkeypatch.setattr(service, "ask", slowly)
+    page.get_by_role("button", name="重试").click()
+    page.locator(".xh-seeking").wait_for()
+    box = page.get_by_label("你的问题")
+    box.fill("那 64 个呢?")
+    page.keyboard.press("Enter")
+    ready.set()
+    page.locator(".xh-seeking").wait_for(state="detached")
+    assert page.locator(".xh-question").all_text_contents() == ["有多少家"]
+    assert box.input_value() == "那 64 个呢?", "it can be sent now"
+    ask(page, "那 64 个呢?")
+    assert page.locator(".xh-question").all_text_contents() == ["有多少家", "那 64 个呢?"]
+
+
 def test_documents_are_added_and_removed(
     open_page: Any, towns: Pipeline, towns_address: str
 ) -> None:

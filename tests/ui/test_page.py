@@ -279,6 +279,23 @@ def test_a_chosen_question_is_asked(service: Any) -> None:
         assert acted(handlers, session, **data) == (SKIP,) * 4
 
 
+def test_the_box_and_the_buttons_are_one_event(service: Any) -> None:
+    handlers = Handlers(service)
+    session = list(handlers.submit("几家", Session(), gr.EventData(None, None)))[-1][1]
+    assert [turn.question for turn in session.turns] == ["几家"]
+    steps = list(handlers.submit("不问", session, chosen(act="ask", question="几个")))
+    assert [turn.question for turn in steps[-1][1].turns] == ["几家", "几个"]
+    # Of events that keep what was said, no two can be under way.
+    page = build_page(service)
+    (asking,) = [
+        event
+        for event in page.config["dependencies"]
+        if any(trigger == "submit" for _, trigger in event["targets"]) and event["queue"]
+    ]
+    assert len(asking["targets"]) == 3
+    assert asking["trigger_mode"] == "once"
+
+
 def test_verdicts_are_kept(service: Any, tmp_path: Path) -> None:
     file = FeedbackFile(tmp_path / "f.sqlite")
     handlers = Handlers(service, file)

@@ -111,7 +111,8 @@ class Door:
 
     def _ask_for_key(self, scope: Scope, headers: Headers, path: str) -> Response:
         if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
-            back = "" if path == "/" else path
+            # The form's own address shows nothing to who has a key.
+            back = "" if path in ("/", LOGIN) else path
             return _login_page(headers, scope.get("root_path", ""), back, wrong=False)
         return problem(
             401,

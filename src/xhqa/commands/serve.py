@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,7 +29,8 @@ _MOST_WORKERS = 4
 
 
 def serve(settings: Settings, host: str, port: int, notify: Notify) -> None:
-    """The API and the page, until it is stopped. Raises InputError where others could come in."""
+    """The API and the page, until it is stopped. Raises InputError where others could come in or
+    the port is taken."""
     import uvicorn
 
     from xhqa.api.keys import parse_keys
@@ -36,41 +40,51 @@ def serve(settings: Settings, host: str, port: int, notify: Notify) -> None:
     settings = sharing_cores(settings)
     keys = parse_keys(settings.api_keys.get_secret_value())
     refuse_open_door(host, keys)
-    app = _application(settings, notify)
-    set_up_logging(settings.log)
-    # The page holds streams open, which a shutdown must not wait for.
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=3,
-    )
-    opened = config.bind_socket()
-    shown = f"[{host}]" if ":" in host else host
-    notify(f"xhqa is at http://{shown}:{opened.getsockname()[1]}/ (API documentation at /docs)")
-    if not keys:
-        notify("open to everybody on this machine and to nobody else: no XHQA_API_KEYS are set")
-    DrainingServer(config, app.state.workers, settings.deadline_seconds).run(sockets=[opened])
+    with bound(host, port) as opened:
+        app = _application(settings, notify)
+        set_up_logging(settings.log)
+        # The page holds streams open, which a shutdown must not wait for.
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=3)
+        notify(f"xhqa is at {_address(host, opened)}/ (API documentation at /docs)")
+        if not keys:
+            notify("open to everybody on this machine and to nobody else: no XHQA_API_KEYS are set")
+        DrainingServer(config, app.state.workers, settings.deadline_seconds).run(sockets=[opened])
 
 
 def serve_tools(settings: Settings, where: tuple[str, int] | None, notify: Notify) -> None:
-    """The documents as MCP tools, at a host and port or else on standard input and output."""
-    from xhqa.api.asking import Asking
+    """The documents as MCP tools, at a host and port or else on standard input and output.
+
+    Raises InputError where others could come in or the port is taken."""
+    if where is None:
+        # There is one client, who may take all cores.
+        _tools(settings, notify).run()
+        return
+    import uvicorn
+
     from xhqa.api.door import Door
     from xhqa.api.keys import parse_keys
+
+    host, port = where
+    settings = sharing_cores(settings)
+    keys = parse_keys(settings.api_keys.get_secret_value())
+    refuse_open_door(host, keys)
+    with bound(host, port) as opened:
+        server = _tools(settings, notify)
+        app = Door(server.streamable_http_app(host=host), keys=keys, per_minute=settings.rate_limit)
+        notify(f"xhqa's tools are at {_address(host, opened)}/mcp")
+        config = uvicorn.Config(app, log_config=None, access_log=False)
+        uvicorn.Server(config).run(sockets=[opened])
+
+
+def _tools(settings: Settings, notify: Notify) -> Any:
+    """The MCP server, its models loaded; told to run it speaks on standard input and output."""
+    from xhqa.api.asking import Asking
     from xhqa.api.logs import set_up_logging
     from xhqa.api.mcp import build_server
     from xhqa.api.metrics import Metrics
     from xhqa.api.workers import Workers
     from xhqa.pipeline import Pipeline
 
-    # On standard input there is one client.
-    settings = sharing_cores(settings) if where else settings
-    keys = parse_keys(settings.api_keys.get_secret_value())
-    if where is not None:
-        refuse_open_door(where[0], keys)
     workers = Workers(settings.workers or 1, settings.queue, settings.deadline_seconds)
     with uncollected():
         pipeline = Pipeline.open(settings=settings, notify=notify)
@@ -84,15 +98,33 @@ def serve_tools(settings: Settings, where: tuple[str, int] | None, notify: Notif
 
     # No daemon: Python must not end while ONNX Runtime is at work.
     threading.Thread(target=get_ready, daemon=False).start()
-    if where is None:
-        server.run()
-        return
-    import uvicorn
+    return server
 
-    host, port = where
-    app = Door(server.streamable_http_app(host=host), keys=keys, per_minute=settings.rate_limit)
-    notify(f"xhqa's tools are at http://{host}:{port}/mcp")
-    uvicorn.run(app, host=host, port=port, log_config=None, access_log=False)
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that has its address before models are loaded for it. It does not listen yet: who
+    comes early is refused, not kept waiting. Raises InputError where the address cannot be had."""
+    opened = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    if os.name == "posix":  # Elsewhere it would share a port that is taken.
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        opened.bind((host, port))
+    except OSError as error:
+        opened.close()
+        if error.errno == errno.EADDRINUSE:
+            raise InputError(
+                f"port {port} of {host} is taken: choose another with --port"
+            ) from error
+        raise InputError(
+            f"port {port} of {host} cannot be opened ({error.strerror}): choose another with "
+            "--port or --host"
+        ) from error
+    return opened
+
+
+def _address(host: str, opened: socket.socket) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{opened.getsockname()[1]}"
 
 
 def sharing_cores(settings: Settings) -> Settings:

@@ -315,6 +315,12 @@ def _no_document(document_id: str) -> NotFoundError:
 _DOCUMENT = "id, title, text, source_name, sha256, media_type, headings, pages"
 
 
+def places_of(document: Document) -> tuple[str, str]:
+    """A document's headings and pages as they are kept."""
+    headings = [(heading.start, heading.end, heading.level) for heading in document.headings]
+    return json.dumps(headings), json.dumps(document.pages)
+
+
 def _document_of(row: tuple[Any, ...]) -> Document:
     *plain, headings, pages = row
     return replace(

@@ -16,6 +16,7 @@ from xhqa.index.generation import (
     entry_of,
     exists,
     open_index,
+    places_of,
     readable,
     verify,
 )
@@ -77,14 +78,16 @@ class Previous:
 
     def chunks(self, entry: Entry) -> tuple[int, int]:
         """Position of the first and number of the chunks of this very document; none where it
-        changed or its vectors are another encoder's."""
+        changed, or the same file is read otherwise than before (by a newer library), or its vectors
+        are another encoder's."""
         document = entry.document
         if self.index is None:
             return 0, 0
         first, count = self._database.execute(
             "SELECT min(c.position), count(*) FROM chunks c JOIN documents d ON d.id ="
-            " c.document_id WHERE d.id = ? AND d.sha256 = ? AND d.title = ? AND d.media_type = ?",
-            (document.id, document.sha256, document.title, document.media_type),
+            " c.document_id WHERE d.id = ? AND d.title = ? AND d.media_type = ? AND d.text = ?"
+            " AND d.headings = ? AND d.pages = ?",
+            (document.id, document.title, document.media_type, document.text, *places_of(document)),
         ).fetchone()
         return first or 0, count
 

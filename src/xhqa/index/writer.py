@@ -18,7 +18,7 @@ from xhqa.encode import Encoder
 from xhqa.errors import InputError
 from xhqa.index.cache import EmbeddingCache
 from xhqa.index.change import Change, Entry, Progress
-from xhqa.index.generation import CHUNK, FORMAT, chunk_of, sha256_of, uri_of
+from xhqa.index.generation import CHUNK, FORMAT, chunk_of, places_of, sha256_of, uri_of
 from xhqa.index.passages import BATCH, chunks_of, embedding_text, half, question_means, sentences_in
 from xhqa.index.previous import SCHEMA, Previous
 from xhqa.lexical import LexicalIndex, tokenize
@@ -191,8 +191,7 @@ class Writer:
                 document.media_type,
                 int(entry.uploaded),
                 document.text,
-                json.dumps([(h.start, h.end, h.level) for h in document.headings]),
-                json.dumps(document.pages),
+                *places_of(document),
             ),
         )
 

@@ -18,8 +18,9 @@ _RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationship
 _STRICT_RELATIONS = "http://purl.oclc.org/ooxml/officeDocument/relationships/"
 _STRICT = "{http://purl.oclc.org/ooxml/wordprocessingml/main}"
 
-# What is deleted, replaced or an instruction is no text; a text box stands for itself.
-_SKIPPED = frozenset({"del", "movefrom", "fallback", "instrtext", "deltext", "rpr", "ppr"})
+# What is deleted, replaced or an instruction is no text, nor is how words are read aloud (ruby's
+# "rt", as in HTML); a text box stands for itself.
+_SKIPPED = frozenset({"del", "movefrom", "fallback", "instrtext", "deltext", "rpr", "ppr", "rt"})
 _BREAKS = {"tab": "\t", "br": "\n", "cr": "\n", "nobreakhyphen": "-"}
 _TITLE = 0
 # Styles build on one another; a ring of them has no end.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from contextlib import suppress
 from typing import Any
 
 from xhqa.errors import InputError
@@ -18,6 +19,15 @@ _MAX_MARKS = 2_000_000
 _DECLARED = re.compile(
     rb"""<(?:meta\b[^>]*?charset|\?xml\b[^>]*?encoding)\s*=\s*["']?([\w-]+)""", re.I
 )
+# What a page means by what it declares (WHATWG, "Encoding", 4.2).
+_MEANT = {
+    **dict.fromkeys(("gb2312", "gbk", "gb_2312-80"), "gb18030"),
+    "big5": "big5hkscs",
+    **dict.fromkeys(
+        ("iso-8859-1", "iso8859-1", "iso_8859-1", "latin1", "us-ascii", "ascii", "windows-1252"),
+        "cp1252",
+    ),
+}
 _NAMED = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)[A-Za-z]\w*;")
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
@@ -83,8 +93,11 @@ def _decoded(data: bytes, name: str) -> str:
     declared = _DECLARED.search(data[:4096])
     if declared and not data.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
         encoding = declared[1].decode("ascii").lower()
-        encoding = "gb18030" if encoding in ("gb2312", "gbk", "gb_2312-80") else encoding
-        encoding = "big5hkscs" if encoding == "big5" else encoding
+        encoding = _MEANT.get(encoding, encoding)
+        if encoding == "cp1252":
+            # Many declare it by habit, and what is in it is hardly ever UTF-8 by chance.
+            with suppress(UnicodeDecodeError):
+                return data.decode("utf-8")
         try:
             # What declares UTF-16 in ASCII is not in it (WHATWG, "HTML", 13.2.3.2), though most
             # pages can be decoded so.
@@ -149,7 +162,8 @@ def add_page(root: Any, builder: TextBuilder) -> None:
         else:
             if tag in _BLOCKS or tag in _LINES:
                 flush()
-            pre -= tag == "pre"
+            # A hidden one ends here too, though it never began.
+            pre -= tag == "pre" and not _hidden(element)
             if element is not root:
                 inline.append((element.tail or "") if pre else _collapsed(element.tail))
     flush()

@@ -13,6 +13,10 @@ from xhqa.load.extracted import MAX_CHARACTERS
 from xhqa.script import needs_no_space
 
 _MAX_PAGES = 20_000
+NO_TEXT = (
+    "has no text, only pictures of it: make the text readable with OCR (for example ocrmypdf) and "
+    "add the result"
+)
 _PRIVATE = (range(0xE000, 0xF900), range(0xF0000, 0x110000))
 _BOLD = ("bold", "black", "heavy", "-hei", "simhei", "heiti", "semibold", "demi")
 
@@ -86,10 +90,7 @@ def read_pdf(data: bytes) -> Book:
             unknown += sum(1 for glyph in glyphs if _is_unknown(glyph.char))
             pages.append(_page(glyphs, edges))
         if not signs:
-            raise PdfProblem(
-                "has no text, only pictures of it: make the text readable with OCR (for example "
-                "ocrmypdf) and add the result"
-            )
+            raise PdfProblem(NO_TEXT)
         if unknown > signs / 2:
             raise PdfProblem(
                 "does not say which characters its signs are: make the text readable with OCR "
@@ -165,11 +166,12 @@ def _glyphs(pdf: Any, number: int) -> tuple[list[_Glyph], tuple[float, float]]:
 
 
 def _readable(code: int) -> str:
-    """A character for a code: ligatures apart, U+FFFD for what is none."""
+    """A character for a code: ligatures apart, U+FFFD for what is none. Nothing that is cleaned
+    away later, when headings and pages are counted."""
     if code == 2:  # PDFium's sign for a hyphen at a line's end.
         return "-"
-    if code < 0x20 or code > 0x10FFFF or 0xFFFE <= code <= 0xFFFF:
-        return "\ufffd" if code == 0 or code > 0x20 else ""
+    if code < 0x20 or code == 0x7F or code > 0x10FFFF or 0xFFFE <= code <= 0xFFFF:
+        return "\ufffd" if code == 0 or code > 0x7F else ""
     char = chr(code)
     return unicodedata.normalize("NFKC", char) if 0xFB00 <= code <= 0xFB06 else char
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from xhqa.load.extracted import MAX_LEVEL, Extracted
-from xhqa.load.pdf_glyphs import Book, Run
+from xhqa.load.pdf_glyphs import NO_TEXT, Book, PdfProblem, Run
 from xhqa.load.pdf_lines import Line, body_size, in_reading_order, without_margins
 from xhqa.load.tables import table_lines
 from xhqa.script import CLOSERS, display_width, is_wide
@@ -40,12 +40,15 @@ class _Block:
 
 
 def assemble(book: Book) -> Extracted:
+    """Raises PdfProblem where only margins hold text: page numbers or a stamp on a scan."""
     body = body_size(book.pages)
     blocks: list[_Block] = []
     before: _Flow | None = None
     for page, runs in enumerate(without_margins(book.pages, body)):
         for lines in in_reading_order(runs):
             before = _add_column(lines, page, body, before, blocks)
+    if not any(block.text.strip() for block in blocks):
+        raise PdfProblem(NO_TEXT)
     _set_levels(blocks, body, book)
     return _written(blocks, book, len(book.pages))
 

@@ -65,15 +65,19 @@ def _names(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _is_header(first: Sequence[str], second: Sequence[str]) -> bool:
-    """Whether the first row names the columns: words that are no values and end no key."""
+    """Whether the first row names the columns: words that are no values and end no key. Years are
+    names too, over a column of words that has one of its own or none."""
     named = [cell for cell in first if cell]
     if len(set(named)) < len(named) or first[0].endswith(tuple(_KEY_END)):
         return False
     if sum(map(bool, second)) > len(named) + 1:
         return False
     numbers = [cell for cell in named if _NUMBER.fullmatch(cell)]
+    corner = next(
+        above or below for above, below in zip(first, second, strict=False) if above or below
+    )
     return not numbers or (
-        not _NUMBER.fullmatch(named[0]) and all(_YEAR.fullmatch(cell) for cell in numbers)
+        not _NUMBER.fullmatch(corner) and all(_YEAR.fullmatch(cell) for cell in numbers)
     )
 
 

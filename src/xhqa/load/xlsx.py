@@ -22,6 +22,9 @@ _MERGED = re.compile(
     rb"""<(?:\w+:)?mergeCell\b[^>]*?ref=["']([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"""
 )
 _UNNAMED = re.compile(r"(?:sheet|工作表|表)\s*\d*", re.IGNORECASE)
+# A control character as Excel writes it. Other characters are written so only where a text holds
+# these very signs.
+_ESCAPED = re.compile(r"_x00([01][0-9a-f])_", re.IGNORECASE)
 _PERCENT = re.compile(r"0(?:\.(0+))?%")
 
 
@@ -120,4 +123,4 @@ def _shown(cell: Any) -> str:
         if percent:
             return f"{value * 100:.{len(percent[1] or '')}f}%"
         return f"{value:.15g}" if isinstance(value, float) else str(value)
-    return str(value)
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), str(value))
