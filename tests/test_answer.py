@@ -10,7 +10,7 @@ from xhqa.dictionary import Dictionary
 from xhqa.errors import IndexDamagedError
 from xhqa.load import load, repair
 from xhqa.split import split
-from xhqa.types import Answer, Chunk, Document, Hit, Span
+from xhqa.types import Answer, Chunk, Document, Hit, Span, View
 
 TEXT = (
     "甲镇\r\n\r\n甲镇有三十 座桥。桥都很老。\r\n\r\n后来\r\n\r\n有人说是三十座桥,不多不少,刚刚好。"
@@ -109,6 +109,28 @@ def test_another_number_is_another_answer() -> None:
     assert found("3.5%", "35%") == ["3.5%"]
     assert found("4,000家", "4000家") == ["4,000家", "4000家"]
     assert found("-5度", "5度，不") == ["-5度"]
+
+
+def test_a_name_may_stand_in_another_passage_that_holds_the_place() -> None:
+    text = "上海有家店。店里有九张桌子。"
+    document = load(text.encode(), "乙.txt")
+    seam = text.index("店里")
+    long, short = (
+        Chunk(
+            f"乙#{n}", "乙", (), start, len(text), View(text[start:], range(start, len(text))), ()
+        )
+        for n, start in enumerate((0, seam))
+    )
+
+    def found(*spans: Span) -> Features:
+        return features("上海的店有几张桌子？", spans, lambda _: document, GAZETTEER)
+
+    best, again = span("九张", short, 2.0), span("九张", long, 1.0)
+    assert found(best).missing == 1
+    assert found(best, again).missing == 0
+    assert found(best, again).lead == 0
+    # Only where it holds the same place.
+    assert found(best, span("家店", long, 1.0)).missing == 1
 
 
 def test_features_look_past_the_same_answer_for_a_rival() -> None:
