@@ -35,6 +35,13 @@ def test_holds_kind(question: str, text: str, expected: bool) -> None:
         ("用了多少平方米？", "5台", True),
         ("有多少人参加？", "2020年底", True),
         ("多久开一次会？", "每月一次", False),
+        # A date is no duration.
+        ("工程用了多长时间？", "2024年", True),
+        ("工程用了多长时间？", "2024年3月5日", True),
+        ("工程用了多长时间？", "145年", False),
+        ("工程用了多长时间？", "3个月", False),
+        ("多久以前建成？", "2024年", False),
+        ("How long did it take?", "2024年", True),
         # What it is counted in may be left out.
         ("全程收费多少元？", "4.9", False),
         ("物业费每平方米收多少钱？", "75%", True),

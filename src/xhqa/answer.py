@@ -94,11 +94,11 @@ def features(
 # not.
 _CALIBRATIONS = {
     ("span", "han"): Calibration(
-        bias=-7.217,
+        bias=-7.031,
         weights=Features(
-            null_margin=0.309, support=9.270, lead=0, missing=-1.133, absent=-3.370, mismatch=-3.3
+            null_margin=0.303, support=9.099, lead=0, missing=-1.246, absent=-3.324, mismatch=-3.3
         ),
-        threshold=0.11,
+        threshold=0.10,
     ),
     ("span", "other"): Calibration(
         bias=-11.308,

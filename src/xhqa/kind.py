@@ -101,6 +101,10 @@ _BARE_NUMBER = re.compile(
     r"(?!\d+$)[约近超]?(?=[\d一二两三四五六七八九十])(?:\d[\d,.]*)?(?:[一二两三四五六七八九]?[十百千万亿])*"
     r"[一二两三四五六七八九]?[余多]?[大个家位名所座种类项款支部本]?"
 )
+# What asks how long something takes, and a date, which is no answer to that. Of 546 training
+# questions that ask so none is answered with one.
+_LASTS = re.compile(r"多久(?!以?前)|多长时间|how long\b", re.I)
+_DATE = re.compile(r"(?:1\d|20)\d\d年(?:\d\d?月)?(?:\d\d?[日号])?|\d\d?月\d\d?[日号]")
 # What asks for a year or a month, and what an answer has of it.
 _DATES = (
     (
@@ -150,10 +154,10 @@ def holds_kind(question: str, text: str) -> bool:
 
 def misses_kind(question: str, answer: str) -> float:
     """1 where a question after a number has an answer without any, or with numbers of nothing but
-    other kinds of units, 1330台 for 多少钱, one after a year or a month an answer without it, one
-    after things by name a bare number, one in English after a way to do something a number with
-    its unit. 0.5 where things are counted that a size is asked of, 40个 for 多大, or a share is
-    given of what is counted, 52% for 多少人. Else 0."""
+    other kinds of units, 1330台 for 多少钱, one after a duration a date, one after a year or a
+    month an answer without it, one after things by name a bare number, one in English after a way
+    to do something a number with its unit. 0.5 where things are counted that a size is asked of,
+    40个 for 多大, or a share is given of what is counted, 52% for 多少人. Else 0."""
     asked = _asked(question)
     answer = fold(answer).strip()
     if asked is None:
@@ -161,6 +165,8 @@ def misses_kind(question: str, answer: str) -> float:
     if asked.name:
         return float(bool(_BARE_NUMBER.fullmatch(answer)))
     if asked.number and not _NUMERAL.search(answer):
+        return 1.0
+    if _LASTS.search(question) and _DATE.fullmatch(answer):
         return 1.0
     given = _kinds(answer, _MEASURED, _BEFORE)
     if asked.dates:
