@@ -198,7 +198,7 @@ class Slow:
 
 
 def test_over_http_more_is_429_and_later_is_504(gate: Gate) -> None:
-    app = create_app(Slow(gate), settings=Settings(workers=1, queue=0, deadline_seconds=1.0))
+    app = create_app(Slow(gate), settings=Settings(workers=1, queue=0, deadline_seconds=0.5))
     with TestClient(app) as client, ThreadPoolExecutor(1) as pool:
         late = pool.submit(client.post, "/ask", json={"question": "slow"})
         assert gate.begun.wait(20)
@@ -209,7 +209,7 @@ def test_over_http_more_is_429_and_later_is_504(gate: Gate) -> None:
         assert client.get("/health/live").status_code == 200
         assert "xhqa_questions_taken 1.0" in client.get("/metrics").text
         assert late.result().status_code == 504
-        assert "not answered within 1 s" in late.result().json()["detail"]
+        assert "not answered within 0.5 s" in late.result().json()["detail"]
         gate.open.set()
         wait_for(app.state.workers, 0)
         assert client.post("/ask", json={"question": "quick"}).status_code == 200
@@ -254,7 +254,7 @@ def test_a_server_that_is_told_to_stop_answers_what_it_has_taken(gate: Gate) -> 
         answer = pool.submit(httpx2.post, f"{address}/ask", json={"question": "slow"}, timeout=20)
         assert gate.begun.wait(20)
         server.should_exit = True
-        time.sleep(1.5)
+        time.sleep(1.2)
         assert not answer.done(), "it waits longer than for streams"
         with pytest.raises(httpx2.ConnectError):
             httpx2.post(f"{address}/ask", json={"question": "slow"}, timeout=5)
