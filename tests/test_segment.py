@@ -8,7 +8,18 @@ import jieba
 import pytest
 
 from xhqa import segment
-from xhqa.segment import _dictionary, frequencies, segmenter, straddles, tagged
+from xhqa.segment import _dictionary, frequencies, is_apart, segmenter, straddles, tagged
+
+
+def test_a_part_stands_apart_where_no_word_runs_across_its_edges() -> None:
+    for text, part, apart in (
+        ("自由、平等、公正", "等", False),
+        ("甲镇、乙村等都在", "等", True),
+        ("酒吧有几家", "吧", False),
+        ("几内亚在哪", "几", False),
+    ):
+        start = text.index(part)
+        assert is_apart(text, start, start + len(part)) is apart, text
 
 
 def test_straddles() -> None:

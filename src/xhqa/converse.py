@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from xhqa.script import alphanumeric, fold, question_script
-from xhqa.segment import straddles, tagged
+from xhqa.segment import is_apart, tagged
 from xhqa.types import Span, Turn
 
 _MARKS = "?？。！!，, "
@@ -300,12 +300,7 @@ def _topic(before: str) -> str:
         return _english_topic(before)
     asked = fold(before)
     # The one in 酒吧 asks nothing.
-    spans = [
-        match.span()
-        for match in _ASKING.finditer(asked)
-        if not straddles(asked[: match.start()], asked[match.start() :])
-        and not straddles(asked[: match.end()], asked[match.end() :])
-    ]
+    spans = [match.span() for match in _ASKING.finditer(asked) if is_apart(asked, *match.span())]
     topic, at = "", 0
     for start, end in spans:
         topic += before[at:start]

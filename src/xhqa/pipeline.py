@@ -10,8 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import _lru_cache_wrapper, cache, lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xhqa.answer import calibration_of, compose, passage_of
 from xhqa.config import Settings, load_settings
@@ -43,6 +44,9 @@ from xhqa.types import (
     Span,
     Turn,
 )
+
+if TYPE_CHECKING:
+    from functools import _lru_cache_wrapper
 
 logger = logging.getLogger(__name__)
 

@@ -119,6 +119,11 @@ def frequencies() -> Mapping[str, int]:
     return {word: count for word, count in _dictionary()[0].items() if count}
 
 
+def is_apart(text: str, start: int, end: int) -> bool:
+    """Whether no dictionary word runs across either edge of [start, end): not so 等 in 平等."""
+    return not (straddles(text[:start], text[start:]) or straddles(text[:end], text[end:]))
+
+
 def straddles(before: str, after: str) -> bool:
     """Whether a dictionary word runs across the seam of the two texts (服 | 务)."""
     left, right = before[-6:], after[:6]

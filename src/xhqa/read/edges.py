@@ -10,13 +10,13 @@ from itertools import accumulate
 
 from xhqa.kind import asks_number, asks_several
 from xhqa.script import is_han
-from xhqa.segment import segmenter, straddles
+from xhqa.segment import is_apart, segmenter, straddles
 
 # Signs that open or close something, or stand between clauses: not an answer's first or last.
 _LEADING = " \t\n,，.。;；:：、!！?？)）]】》>”’…—-·"
+_TRAILING = " \t\n,，.。;；:：、!！?？(（[【《<“‘…—-·"
 # Washington, D.C.
 _ABBREVIATED = re.compile(r"\b[A-Za-z]\.[A-Za-z]\.$")
-_TRAILING = " \t\n,，.。;；:：、!！?？(（[【《<“‘…—-·"
 PAIRS = {
     "“": "”",
     "‘": "’",
@@ -56,6 +56,7 @@ _ORDINAL = re.compile(r"\d+|[一二三四五六七八九十百千两]+")
 _MORE = re.compile(
     r"(?<=[\d一二三四五六七八九十])(?:、(?:\d+|[一二三四五六七八九十]+))+(?=[\u4e00-\u9fff])"
 )
+# The last word in front of those is a numeral: not 品种单一、一次性投入大.
 _NUMERALS = re.compile(r"(?:第|周|星期|[一二三四五六七八九十百千万\d])+")
 
 # What leads from the subject to the answer, and what may stand among the words of the question in
@@ -100,7 +101,7 @@ _LISTS = re.compile(
 _JOINS = re.compile("[、和与及]|》《")
 _LIST_ENDS = re.compile(r"(?:[，。]|,(?!\d))(?!\s*(?:以及|还有|另有|[和与及并或也再另]|其中|最后))")
 _STOPS = re.compile(r"[，。；;]|,(?!\d)")
-# 甲、乙等 | 都能看到, but not 甲、乙等项目.
+# 甲、乙等 | 都能看到, but not 甲、乙等项目, and no 自由、平等的.
 _AND_OTHERS = re.compile("等+(?=.*[的都也被])")
 
 # Several lists, each with its kind behind it: 甲、乙等 | 学校,以及丙、丁等 | 医院.
@@ -142,7 +143,6 @@ def tidy_edges(text: str, start: int, end: int) -> tuple[int, int] | None:
     if text[start - 1 : start] == "第" and _ORDINAL.match(text, start):
         start -= 1
     more = _MORE.match(text, end)
-    # 品种单一、一次性投入大: no list of numbers.
     if more and _NUMERALS.fullmatch(_words(text[max(start, end - 4) : end])[-1]):
         end = _past_unit(text, more.end())
         # Of 一、三晚上 only the number.
@@ -234,11 +234,7 @@ def _list_in(text: str, start: int, end: int) -> tuple[int, int]:
             end = stop.start()
             break
     for others in _AND_OTHERS.finditer(text, first, end):
-        # 自由、平 | 等
-        word = not straddles(text[: others.start()], text[others.start() :]) and not straddles(
-            text[: others.end()], text[others.end() :]
-        )
-        if word and "、" in text[first : others.start()]:
+        if "、" in text[first : others.start()] and is_apart(text, *others.span()):
             return first, others.end()
     return first, end
 
